@@ -1,0 +1,80 @@
+#pragma once
+#include <gradflow/flows/weights.hpp>
+#include <gradflow/model/model.hpp>
+
+#include <array>
+#include <memory>
+#include <solvers/system.hpp>
+
+namespace gradflow {
+
+/// Rates rho >= 0 of W, W_V, W_K, W_Q: W' = rho_W (-dL/dW) and so on. 1: the gradient flow; 0: that matrix is frozen.
+template <class Real>
+struct Rates {
+  Real W = 1, W_V = 1, W_K = 1, W_Q = 1;
+};
+
+/// One value for each matrix, in the order W, W_V, W_K, W_Q.
+template <class Real>
+using PerMatrix = std::array<Real, 4>;
+
+/// The gradient flow of the training loss, in some formulation. Three maps make a formulation: from its state to (G, A), from
+/// (gV, gA, state) to the state's derivative, and from the state to the entries of the Gram matrices
+///     U = |u|^2,  Gamma = W_V^T W_V,  B = W_K^T W_Q,  S_K = W_K^T W_K,  S_Q = W_Q^T W_Q   (u = W^T a, all else [d, d]).
+/// Every observable is a function of these. The state's last component is the integral of the power, sum over the matrices of
+/// |theta'|^2 / rho, by which the loss has fallen since t = 0: carried along, without a say in the step size.
+template <class Real>
+class Flow : public solvers::System<Real> {
+ public:
+  using State = std::span<const Real>;
+
+  explicit Flow(const Task& task, Rates<Real> rates) : model_(task), rates_(rates) {}
+
+  const Model<Real>& model() const { return model_; }
+  const Task& task() const { return model_.task(); }
+  const Rates<Real>& rates() const { return rates_; }
+  virtual Index width() const = 0;   ///< m
+  virtual Index hidden() const = 0;  ///< m1 = |a|^2 = M
+
+  virtual std::vector<Real> initial_state() const = 0;
+
+  virtual void values(State x, std::span<Real> G) const = 0;  ///< G(k) = u . v_k, [d]
+  virtual void scores(State x, std::span<Real> A) const = 0;  ///< A = B / sqrt(m) on the model's pairs
+
+  virtual Real U(State x) const = 0;
+  virtual Real Gamma(State x, Index word, Index word2) const = 0;
+  virtual Real B(State x, Index key, Index query) const = 0;
+  virtual Real S_K(State x, Index word, Index word2) const = 0;
+  virtual Real S_Q(State x, Index word, Index word2) const = 0;
+  virtual Real trace_Gamma(State x) const = 0;
+  virtual Real trace_S_K(State x) const = 0;
+  virtual Real trace_S_Q(State x) const = 0;
+  /// (Gamma gV)(k) for each of the given words.
+  virtual void Gamma_times(State x, std::span<const Real> gV, std::span<const Index> words, std::span<Real> out) const = 0;
+  /// Squared speeds |W'|^2, |W_V'|^2, |W_K'|^2, |W_Q'|^2, rates included.
+  virtual PerMatrix<Real> power(State x, std::span<const Real> gV, std::span<const Real> gA) const = 0;
+
+  /// The parameters at a state; throws std::logic_error where the formulation has none (inner products only).
+  virtual Weights<Real> weights(State x) const = 0;
+  /// Changes since t = 0 of the m x m laws u u^T - M W_V W_V^T and W_K W_K^T - W_Q W_Q^T (each term over its rate; a frozen matrix's
+  /// by itself) and, for the full flow, of W - a u^T / M: Frobenius norms, each over how far its terms have moved.
+  virtual std::array<Real, 3> law_drifts(State x) const = 0;
+
+  Real integrated_power(State x) const { return x.back(); }
+
+ private:
+  Model<Real> model_;
+  Rates<Real> rates_;
+};
+
+/// State W [m1, m], W_V, W_K, W_Q [m, d] (Appendix B):
+///     W' = a (W_V gV)^T,  W_V' = u gV^T,  W_K' = W_Q gA^T / sqrt(m),  W_Q' = W_K gA / sqrt(m).
+/// The task must outlive the flow. Throws std::invalid_argument when the weights do not fit the task.
+template <class Real>
+std::unique_ptr<Flow<Real>> make_full_flow(const Task& task, const Weights<Real>& start, Rates<Real> rates = {});
+
+/// State u = W^T a [m], W_V, W_K, W_Q, with u' = M W_V gV: exact, since W(t) = W(0) + a (u(t) - u(0))^T / M.
+template <class Real>
+std::unique_ptr<Flow<Real>> make_reduced_flow(const Task& task, const Weights<Real>& start, Rates<Real> rates = {});
+
+}  // namespace gradflow

@@ -1,0 +1,123 @@
+#include <solvers/error_norm.hpp>
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "quad.ipp"
+
+namespace solvers {
+namespace {
+
+/// |v|_2, also where the squares overflow or underflow.
+template <class Real>
+Real length_of(const Real* data, Index size) {
+  using std::sqrt;
+  const Eigen::Map<const Eigen::Matrix<Real, Eigen::Dynamic, 1>> v(data, size);
+  const Real squared = v.squaredNorm();
+  const bool extreme =
+      squared > std::numeric_limits<Real>::max() || squared < std::numeric_limits<Real>::min() * Real(size);
+  return extreme ? Real(v.stableNorm()) : Real(sqrt(squared));
+}
+
+std::string component_name(const Block& block, Index position) {
+  if (block.size() == 1) return block.name;
+  const Index vector = position / block.vector_length(), place = position % block.vector_length();
+  const auto [row, column] =
+      block.vectors == Block::Vectors::columns ? std::pair(place, vector) : std::pair(vector, place);
+  if (block.columns == 1) return block.name + "[" + std::to_string(row) + "]";
+  return block.name + "[" + std::to_string(row) + "," + std::to_string(column) + "]";
+}
+
+}  // namespace
+
+template <class Real>
+ErrorNorm<Real>::ErrorNorm(std::vector<Block> blocks, Tolerances<Real> tolerances)
+    : blocks_(std::move(blocks)), tolerances_(tolerances) {
+  using std::isfinite;
+  const auto [rtol, atol] = tolerances;
+  if (!(rtol >= 0) || !(atol >= 0) || !(rtol + atol > 0) || !isfinite(rtol) || !isfinite(atol))
+    throw std::invalid_argument("tolerances: rtol and atol must be finite, not negative and not both 0");
+}
+
+template <class Real>
+const char* ErrorNorm<Real>::description() {
+  return "max over the vectors of the state's blocks (a matrix's columns, or its rows where those are contiguous) of "
+         "|error|_2 / (atol sqrt(size) + rtol |x|_2), |x|_2 the larger of the two ends of the step";
+}
+
+template <class Real>
+template <class Visit>
+void ErrorNorm<Real>::for_each_vector(Visit visit) const {
+  Index offset = 0;
+  for (const Block& block : blocks_) {
+    const Index length = block.vector_length();
+    for (Index v = 0; v * length < block.size(); ++v) visit(block, offset + v * length, v * length, length);
+    offset += block.size();
+  }
+}
+
+template <class Real>
+Real ErrorNorm<Real>::scale(Index length, Real norm_old, Real norm_new) const {
+  using std::sqrt;
+  return tolerances_.atol * sqrt(Real(length)) + tolerances_.rtol * (norm_old > norm_new ? norm_old : norm_new);
+}
+
+template <class Real>
+Real ErrorNorm<Real>::operator()(std::span<const Real> error, std::span<const Real> x_old,
+                                 std::span<const Real> x_new) const {
+  using std::isfinite;
+  Real largest = 0;
+  bool finite = true;
+  for_each_vector([&](const Block& block, Index at, Index, Index length) {
+    const Real e = length_of(error.data() + at, length), before = length_of(x_old.data() + at, length),
+               after = length_of(x_new.data() + at, length);
+    finite = finite && isfinite(e) && isfinite(after);
+    if (!block.measured || e == 0) return;  // e == 0: also where the scale is 0
+    const Real ratio = e / scale(length, before, after);
+    if (ratio > largest) largest = ratio;
+  });
+  return finite ? largest : std::numeric_limits<Real>::quiet_NaN();
+}
+
+template <class Real>
+std::vector<Component<Real>> ErrorNorm<Real>::worst(std::span<const Real> error, std::span<const Real> x_old,
+                                                    std::span<const Real> x_new, std::size_t count) const {
+  using std::abs;
+  using std::isfinite;
+  struct Place {
+    const Block* block;
+    Index in_block, at;
+    Real share;
+  };
+  std::vector<Place> places;
+  for_each_vector([&](const Block& block, Index at, Index in_block, Index length) {
+    const Real before = length_of(x_old.data() + at, length), after = length_of(x_new.data() + at, length);
+    const Real tolerance = scale(length, before, isfinite(after) ? after : Real(0));
+    for (Index i = 0; i < length; ++i) {
+      const auto k = static_cast<std::size_t>(at + i);
+      const bool finite = isfinite(error[k]) && isfinite(x_new[k]);
+      if (finite && !block.measured) continue;
+      const Real share = !finite         ? std::numeric_limits<Real>::infinity()
+                         : error[k] == 0 ? Real(0)
+                                         : Real(abs(error[k]) / tolerance);
+      places.push_back({&block, in_block + i, at + i, share});
+    }
+  });
+  count = std::min(count, places.size());
+  std::partial_sort(
+      places.begin(), places.begin() + static_cast<std::ptrdiff_t>(count), places.end(),
+      [](const Place& a, const Place& b) { return a.share != b.share ? a.share > b.share : a.at < b.at; });
+  std::vector<Component<Real>> result;
+  for (const Place& p : std::span(places).first(count)) {
+    const auto k = static_cast<std::size_t>(p.at);
+    result.push_back({component_name(*p.block, p.in_block), x_new[k], error[k], p.share});
+  }
+  return result;
+}
+
+template class ErrorNorm<double>;
+template class ErrorNorm<Quad>;
+
+}  // namespace solvers

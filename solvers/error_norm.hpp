@@ -1,0 +1,49 @@
+#pragma once
+#include <solvers/system.hpp>
+
+namespace solvers {
+
+template <class Real>
+struct Tolerances {
+  Real rtol, atol;
+};
+
+/// One component of a state, by name (`W_Q[3,7]`: row and column, from 0).
+template <class Real>
+struct Component {
+  std::string name;
+  Real value;  ///< at the end of the trial step
+  Real error;  ///< its estimated local error
+  Real share;  ///< |error| over the tolerance of its vector; above 1 it alone rejects the step
+};
+
+/// The tolerance norm: the maximum over the vectors v of all measured blocks (columns of the matrices, say) of
+///     |error_v|_2 / (atol sqrt(size of v) + rtol |x_v|_2),
+/// |x_v| the larger of its lengths at the two ends of the step. Independent of the basis within a vector; a step is
+/// good at <= 1.
+template <class Real>
+class ErrorNorm {
+ public:
+  /// Throws std::invalid_argument unless rtol and atol are finite, not negative and not both 0.
+  ErrorNorm(std::vector<Block> blocks, Tolerances<Real> tolerances);
+
+  /// NaN when any component of `error` or `x_new`, measured or not, is not finite. Spans of the system's dimension.
+  Real operator()(std::span<const Real> error, std::span<const Real> x_old, std::span<const Real> x_new) const;
+
+  /// The `count` components with the largest share, largest first; those that are not finite come before all others.
+  std::vector<Component<Real>> worst(std::span<const Real> error, std::span<const Real> x_old,
+                                     std::span<const Real> x_new, std::size_t count) const;
+
+  const std::vector<Block>& blocks() const { return blocks_; }
+  static const char* description();  ///< the formula above, for files
+
+ private:
+  template <class Visit>
+  void for_each_vector(Visit visit) const;
+  Real scale(Index length, Real norm_old, Real norm_new) const;
+
+  std::vector<Block> blocks_;
+  Tolerances<Real> tolerances_;
+};
+
+}  // namespace solvers

@@ -1,0 +1,281 @@
+#include <solvers/events.hpp>
+
+#include <algorithm>
+#include <boost/math/tools/toms748_solve.hpp>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+#include "quad.ipp"
+
+namespace solvers {
+namespace {
+
+template <class Real>
+int sign_of(Real value) {
+  return value > 0 ? 1 : value < 0 ? -1 : 0;
+}
+
+template <class Sample>
+bool signs_differ(const Sample& a, const Sample& b) {
+  for (std::size_t j = 0; j < a.values.size(); ++j)
+    if (sign_of(a.values[j]) != sign_of(b.values[j])) return true;
+  return false;
+}
+
+}  // namespace
+
+Verdict verdict(bool true_at_start, bool true_at_end, std::size_t crossings) {
+  if (crossings == 0) return true_at_end ? Verdict::from_start : Verdict::never;
+  if (!true_at_end) return Verdict::crossings_lost;
+  return crossings == 1 && !true_at_start ? Verdict::once : Verdict::crossings_holds;
+}
+
+template <class Real>
+EventLocator<Real>::EventLocator(const System<Real>& system)
+    : system_(system),
+      events_(system.events()),
+      x_(static_cast<std::size_t>(system.dimension())),
+      dx_(x_.size()),
+      beside_(x_.size()) {}
+
+template <class Real>
+std::vector<Real> EventLocator<Real>::values_at(const Stepper<Real>& stepper, Real tau, std::span<const Real> x) {
+  std::vector<Real> values(events_.size());
+  system_.event_values(stepper.clock().time(tau), x, values);
+  ++calls_;
+  return values;
+}
+
+template <class Real>
+auto EventLocator<Real>::on_interpolant(const Stepper<Real>& stepper, Real tau) -> Sample {
+  stepper.interpolate(tau, x_);
+  return {tau, values_at(stepper, tau, x_), false};
+}
+
+template <class Real>
+auto EventLocator<Real>::on_method(const Stepper<Real>& stepper, Real tau) -> Sample {
+  stepper.restep(tau, x_);
+  return {tau, values_at(stepper, tau, x_), true};
+}
+
+/// A little further along the tangent of the solution through (tau, x).
+template <class Real>
+std::vector<Real> EventLocator<Real>::values_beside(const Stepper<Real>& stepper, Real tau, std::span<const Real> x,
+                                                    std::span<const Real> dx, Real distance) {
+  for (std::size_t i = 0; i < x.size(); ++i) beside_[i] = x[i] + distance * dx[i];
+  return values_at(stepper, tau + distance, beside_);
+}
+
+template <class Real>
+void EventLocator<Real>::take_slopes(const Stepper<Real>& stepper, Real h) {
+  const Real distance = h / 1024;  // these slopes only say where to look
+  memory_.slope = values_beside(stepper, stepper.tau(), stepper.state(), stepper.derivative(), distance);
+  for (std::size_t j = 0; j < events_.size(); ++j) memory_.slope[j] = (memory_.slope[j] - values_[j]) / distance;
+}
+
+template <class Real>
+void EventLocator<Real>::start(const Stepper<Real>& stepper, Real h) {
+  if (events_.empty()) return;
+  h_ = h;
+  values_ = values_at(stepper, stepper.tau(), stepper.state());
+  memory_.sign.clear();
+  for (const Real& value : values_) memory_.sign.push_back(sign_of(value));
+  memory_.sign_at_start = memory_.sign;
+  memory_.zero_since.assign(events_.size(), std::numeric_limits<Real>::quiet_NaN());
+  take_slopes(stepper, h);
+}
+
+template <class Real>
+void EventLocator<Real>::resume(const Stepper<Real>& stepper, EventMemory<Real> memory) {
+  for (const std::size_t size :
+       {memory.sign_at_start.size(), memory.sign.size(), memory.zero_since.size(), memory.slope.size()})
+    if (size != events_.size())
+      throw std::invalid_argument("resume: the memory is of " + std::to_string(size) + " events, the system has " +
+                                  std::to_string(events_.size()));
+  if (events_.empty()) return;
+  memory_ = std::move(memory);
+  values_ = values_at(stepper, stepper.tau(), stepper.state());
+}
+
+/// Where, in interval i, a function with one sign at both ends could still have passed through zero and back.
+template <class Real>
+std::optional<Real> EventLocator<Real>::hidden_roots(const Samples& s, std::size_t i) const {
+  const Real width = s[i + 1].tau - s[i].tau;
+  const auto secant = [&](std::size_t k, std::size_t j) -> Real {
+    return (s[k + 1].values[j] - s[k].values[j]) / (s[k + 1].tau - s[k].tau);
+  };
+  for (std::size_t j = 0; j < events_.size(); ++j) {
+    const int sign = sign_of(s[i].values[j]);
+    if (sign == 0 || sign != sign_of(s[i + 1].values[j])) continue;
+    const Real left = sign * s[i].values[j], right = sign * s[i + 1].values[j],
+               falling = sign * (i == 0 ? before_.slope[j] : secant(i - 1, j)),
+               rising = sign * (i + 2 == s.size() ? memory_.slope[j] : secant(i + 1, j));
+    if (!(falling < 0) || !(rising > 0)) continue;
+    const Real meet = (right - left - 2 * rising * width) / (2 * (falling - rising));
+    if (!(meet > 0) || !(meet < width) || left + 2 * falling * meet > 0) continue;
+    const Real tip = (right - left - rising * width) / (falling - rising);  // exact for a kink between straight lines
+    return s[i].tau + std::clamp(tip, Real(width / 8), Real(width * 7 / 8));
+  }
+  return {};
+}
+
+/// Samples of the step just accepted, from its start (whose values are given) to its end.
+template <class Real>
+auto EventLocator<Real>::samples(const Stepper<Real>& stepper, std::vector<Real> values_at_start) -> Samples {
+  const Real from = stepper.previous_tau();
+  Samples s{{from, std::move(values_at_start), true}};
+  for (const int quarter : {1, 2, 3}) s.push_back(on_interpolant(stepper, from + h_ * quarter / 4));
+  s.push_back({stepper.tau(), values_, true});
+  int budget = 64;  // functions that hover about zero could ask for samples without end
+  for (std::size_t i = 0; i + 1 < s.size() && budget > 0;) {
+    const bool change = signs_differ(s[i], s[i + 1]);
+    if (change && !(s[i].exact && s[i + 1].exact)) {
+      Sample& doubtful = s[i].exact ? s[i + 1] : s[i];
+      doubtful = on_method(stepper, doubtful.tau);
+    } else if (const auto tau = hidden_roots(s, i); tau && s[i + 1].tau - s[i].tau > h_ / 4096) {
+      s.insert(s.begin() + static_cast<std::ptrdiff_t>(i) + 1, on_method(stepper, *tau));
+    } else {
+      ++i;
+      continue;
+    }
+    --budget;
+    i -= std::min<std::size_t>(i, 2);  // the neighbours' slopes have changed
+  }
+  return s;
+}
+
+template <class Real>
+std::vector<Crossing<Real>> EventLocator<Real>::locate(const Stepper<Real>& stepper) {
+  std::vector<Crossing<Real>> crossings;
+  if (events_.empty()) return crossings;
+  h_ = stepper.tau() - stepper.previous_tau();
+  before_ = memory_;
+  auto values_at_start = std::exchange(values_, values_at(stepper, stepper.tau(), stepper.state()));
+  take_slopes(stepper, h_);
+  const Samples s = samples(stepper, std::move(values_at_start));
+  for (std::size_t j = 0; j < events_.size(); ++j) {
+    int& sign = memory_.sign[j];
+    Real& zero_since = memory_.zero_since[j];
+    for (std::size_t i = 1; i < s.size(); ++i) {
+      const Real value = s[i].values[j];
+      const int now = sign_of(value);
+      if (now == 0) {
+        if (!(value == 0)) sign = 0;  // NaN: what comes after has nothing to do with what was before
+        if (!(value == 0))
+          zero_since = std::numeric_limits<Real>::quiet_NaN();
+        else if (zero_since != zero_since)
+          zero_since = s[i].tau;
+        continue;
+      }
+      if (sign == -now) {
+        // A function that has stayed at zero since a step before changes sign here: what lies before is already
+        // reported.
+        const auto tau = zero_since == zero_since ? std::optional(std::max(zero_since, stepper.previous_tau()))
+                                                  : root(stepper, j, s[i - 1], s[i]);
+        if (tau) crossings.push_back(crossing(stepper, j, *tau, now));
+      }
+      if (memory_.sign_at_start[j] == 0) memory_.sign_at_start[j] = now;
+      sign = now;
+      zero_since = std::numeric_limits<Real>::quiet_NaN();
+    }
+  }
+  std::stable_sort(crossings.begin(), crossings.end(), [](const auto& a, const auto& b) { return a.tau < b.tau; });
+  return crossings;
+}
+
+template <class Real>
+void EventLocator<Real>::cut(const Stepper<Real>& stepper, std::span<const Crossing<Real>> kept) {
+  memory_ = before_;
+  values_ = values_at(stepper, stepper.tau(), stepper.state());
+  for (std::size_t j = 0; j < events_.size(); ++j) {
+    memory_.zero_since[j] = std::numeric_limits<Real>::quiet_NaN();
+    if (memory_.sign[j] == 0) memory_.sign[j] = sign_of(values_[j]);
+    if (memory_.sign_at_start[j] == 0) memory_.sign_at_start[j] = memory_.sign[j];
+  }
+  for (const Crossing<Real>& c : kept) memory_.sign[static_cast<std::size_t>(c.event)] = c.direction;
+  take_slopes(stepper, h_);
+}
+
+/// The root between two exact samples of opposite sign; none when the function is not defined all along.
+template <class Real>
+std::optional<Real> EventLocator<Real>::root(const Stepper<Real>& stepper, std::size_t event, const Sample& a,
+                                             const Sample& b) {
+  const Real width = b.tau - a.tau;
+  const Real off_a = a.values[event] - on_interpolant(stepper, a.tau).values[event],
+             off_b = b.values[event] - on_interpolant(stepper, b.tau).values[event];
+  bool defined = true;
+  // On the interpolant, lifted so that it agrees with the method at both ends: the signs there are then those of the
+  // samples.
+  const auto value = [&](const Real& tau) -> Real {
+    if (tau == a.tau) return a.values[event];
+    if (tau == b.tau) return b.values[event];
+    const Real v = on_interpolant(stepper, tau).values[event] + (off_a * (b.tau - tau) + off_b * (tau - a.tau)) / width;
+    defined = defined && v == v;
+    return defined ? v : Real(0);  // 0 ends the search
+  };
+  std::uintmax_t iterations = 60;
+  const auto close = [&](const Real& x, const Real& y) {
+    return y - x <= Real(1e-8) * width;
+  };  // polishing does the rest
+  const auto [low, high] =
+      boost::math::tools::toms748_solve(value, a.tau, b.tau, a.values[event], b.values[event], close, iterations);
+  const Real tau = (low + high) / 2;
+  const Real from = std::max(a.tau, Real(tau - width / 128)), to = std::min(b.tau, Real(tau + width / 128));
+  const Real slope = (value(to) - value(from)) / (to - from);
+  if (!defined) return {};
+  return polish(stepper, event, tau, slope, a.tau, b.tau, sign_of(b.values[event]));
+}
+
+/// A secant method on real steps of the method, kept between `low` and `high`, where the signs are known to be
+/// opposite.
+template <class Real>
+std::optional<Real> EventLocator<Real>::polish(const Stepper<Real>& stepper, std::size_t event, Real tau, Real slope,
+                                               Real low, Real high, int direction) {
+  using std::abs;
+  const Real epsilon = std::numeric_limits<Real>::epsilon();
+  Real previous_tau = 0, previous_value = 0,
+       previous_change = h_ / 64;  // the first slope's error, as if it were a secant's
+  for (int step = 0; step < 40; ++step) {
+    const Real value = on_method(stepper, tau).values[event];
+    if (!(value == value)) return {};
+    if (value == 0) return tau;
+    (sign_of(value) == direction ? high : low) = tau;
+    if (step > 0) {
+      const Real secant = (value - previous_value) / (tau - previous_tau);
+      if (secant * direction > 0) slope = secant;
+    }
+    Real next = tau - value / slope;
+    if (next == tau) return tau;
+    if (!(next > low) || !(next < high)) next = (low + high) / 2;
+    previous_tau = std::exchange(tau, next);
+    previous_value = value;
+    const Real change = abs(tau - previous_tau), size = std::max(Real(abs(tau)), h_);
+    // A secant's next error is about the product of the last two over the scale of the function's curvature, here the
+    // step.
+    if (change * std::max(change, previous_change) <= epsilon * size * h_ || change <= 2 * epsilon * size) return tau;
+    previous_change = change;
+  }
+  return tau;
+}
+
+template <class Real>
+Crossing<Real> EventLocator<Real>::crossing(const Stepper<Real>& stepper, std::size_t event, Real tau, int direction) {
+  using std::cbrt;
+  stepper.restep(tau, x_);
+  stepper.derivative_at(tau, x_, dx_);
+  // Central difference: truncation and rounding are both about epsilon^(2/3).
+  const Real distance = h_ * cbrt(std::numeric_limits<Real>::epsilon());
+  const Real ahead = values_beside(stepper, tau, x_, dx_, distance)[event],
+             behind = values_beside(stepper, tau, x_, dx_, -distance)[event];
+  const Clock<Real>& clock = stepper.clock();
+  return {static_cast<Index>(event), clock.time(tau), tau, direction,
+          (ahead - behind) / (2 * distance) / clock.rate(tau)};
+}
+
+template class EventLocator<double>;
+template class EventLocator<Quad>;
+
+}  // namespace solvers

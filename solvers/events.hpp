@@ -1,0 +1,106 @@
+#pragma once
+#include <solvers/stepper.hpp>
+
+#include <optional>
+
+namespace solvers {
+
+/// One zero of an event's function, located to the accuracy of the method.
+template <class Real>
+struct Crossing {
+  Index event;    ///< into System::events()
+  Real t, tau;    ///< of the system and of the clock
+  int direction;  ///< +1: the condition becomes true; -1: it is lost
+  Real slope;     ///< d(event function)/dt at t
+};
+
+/// How an event went: read off its sign at the start, its crossings and its sign at the end.
+enum class Verdict {
+  not_applicable,
+  never,
+  from_start,       ///< held at the start and for good
+  once,             ///< crossed once and for good
+  crossings_holds,  ///< several crossings (or lost and regained), holds at the end
+  crossings_lost    ///< crossed, does not hold at the end
+};
+
+Verdict verdict(bool true_at_start, bool true_at_end, std::size_t crossings);
+
+/// What a locator remembers between steps; one entry per event in each.
+template <class Real>
+struct EventMemory {
+  std::vector<int>
+      sign_at_start;      ///< first known: +1 the condition holds, -1 it does not, 0 not known (zero or NaN so far)
+  std::vector<int> sign;  ///< latest known
+  std::vector<Real> zero_since;  ///< tau since which the function has been exactly zero; NaN where it is not
+  std::vector<Real> slope;       ///< d(event function)/dtau at the present state
+};
+
+/// Finds every crossing, step by step.
+///
+/// The interpolant chooses where to look, the method says what is there. Inside a step the functions are sampled on the
+/// interpolant at quarters. Where the tangents at the ends of an interval, drawn twice as steep, meet beyond zero, two
+/// roots may hide: a sample goes there. Samples beside a sign change, and all those added, are real steps of the method
+/// from the step's start. A sign change is bracketed (TOMS 748 on the interpolant) and polished by real steps (a
+/// bracketed secant method).
+///
+/// An exact zero has no sign of its own: it takes the sign that follows, at the start of the integration without a
+/// crossing, later with one exactly if the sign before was the opposite (so a touch is no crossing, a root on a step's
+/// end is found once, and one on the very end of the integration not yet). A NaN means the function is not defined: no
+/// crossing is reported across it.
+///
+/// Not found: three and more roots in one quarter of a step, and pairs in a quarter where the slopes at its ends do not
+/// show them (a function of time alone, say, faster than the solution that sets the steps). A largest step is the
+/// remedy.
+template <class Real>
+class EventLocator {
+ public:
+  explicit EventLocator(const System<Real>& system);
+
+  /// Takes signs and slopes at the stepper's present state; h is about the length of the first step. Call once, before
+  /// it.
+  void start(const Stepper<Real>& stepper, Real h);
+  /// Instead of start: goes on at the stepper's present state with what another locator knew there.
+  /// Throws std::invalid_argument when that was of another number of events.
+  void resume(const Stepper<Real>& stepper, EventMemory<Real> memory);
+
+  /// The crossings in the step just accepted, sorted by time; equal times in the order of the events.
+  std::vector<Crossing<Real>> locate(const Stepper<Real>& stepper);
+  /// The stepper has been taken back into the step just located, to the last of these of its crossings.
+  void cut(const Stepper<Real>& stepper, std::span<const Crossing<Real>> kept);
+
+  const std::vector<Event>& events() const { return events_; }
+  const EventMemory<Real>& memory() const { return memory_; }
+  Index calls() const { return calls_; }  ///< of System::event_values
+
+ private:
+  struct Sample {
+    Real tau;
+    std::vector<Real> values;
+    bool exact;  ///< on a real step of the method, not on the interpolant
+  };
+  using Samples = std::vector<Sample>;
+
+  std::vector<Real> values_at(const Stepper<Real>& stepper, Real tau, std::span<const Real> x);
+  Sample on_interpolant(const Stepper<Real>& stepper, Real tau);
+  Sample on_method(const Stepper<Real>& stepper, Real tau);
+  std::vector<Real> values_beside(const Stepper<Real>& stepper, Real tau, std::span<const Real> x,
+                                  std::span<const Real> dx, Real distance);
+  void take_slopes(const Stepper<Real>& stepper, Real h);
+  Samples samples(const Stepper<Real>& stepper, std::vector<Real> values_at_start);
+  std::optional<Real> hidden_roots(const Samples& samples, std::size_t i) const;
+  std::optional<Real> root(const Stepper<Real>& stepper, std::size_t event, const Sample& a, const Sample& b);
+  std::optional<Real> polish(const Stepper<Real>& stepper, std::size_t event, Real tau, Real slope, Real low, Real high,
+                             int direction);
+  Crossing<Real> crossing(const Stepper<Real>& stepper, std::size_t event, Real tau, int direction);
+
+  const System<Real>& system_;
+  std::vector<Event> events_;
+  EventMemory<Real> memory_, before_;  // now, and before the step just located
+  std::vector<Real> values_;           // at the stepper's state
+  std::vector<Real> x_, dx_, beside_;  // scratch
+  Real h_ = 0;                         // the latest step
+  Index calls_ = 0;
+};
+
+}  // namespace solvers

@@ -1,0 +1,61 @@
+#pragma once
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+/// Initial-value problems in general: nothing in this library knows what is being solved.
+namespace solvers {
+
+using Index = std::ptrdiff_t;
+
+/// One named part of the state: a matrix, laid out as contiguous vectors. The error norm measures each vector by
+/// itself, so a flow that lays its vectors along the directions which a change of basis mixes gets a norm that no
+/// rotation changes.
+struct Block {
+  enum class Vectors { columns, rows };  ///< what is contiguous in memory
+
+  std::string name;
+  Index rows = 1, columns = 1;
+  Vectors vectors = Vectors::columns;
+  bool measured = true;  ///< false: carried along (a quadrature, say), without a say in the step size
+
+  Index size() const { return rows * columns; }
+  Index vector_length() const { return vectors == Vectors::columns ? rows : columns; }
+};
+
+/// A condition on the solution: it holds where its function is positive. All crossings of zero are located, both ways.
+struct Event {
+  std::string name;
+  bool stop = false;  ///< end the integration where the condition becomes true
+};
+
+/// x' = f(t, x) in R^dimension, with the events that watch its solution. All functions are pure: the same arguments
+/// give the same bits, whoever asked before. An object may keep scratch memory, so one object serves one thread.
+template <class Real>
+class System {
+ public:
+  virtual ~System() = default;
+
+  /// How the state divides into named blocks, in memory order; their sizes add up to the dimension.
+  virtual std::vector<Block> blocks() const = 0;
+
+  /// dx = f(t, x); both spans have the system's dimension and do not overlap. Where f is undefined it writes NaN.
+  virtual void derivative(Real t, std::span<const Real> x, std::span<Real> dx) const = 0;
+
+  /// The events, in the order of `event_values`.
+  virtual std::vector<Event> events() const { return {}; }
+
+  /// The value of every event's function at (t, x), all in one call, so that they share one pass over the state. NaN:
+  /// not defined here.
+  virtual void event_values(Real t, std::span<const Real> x, std::span<Real> values) const;
+
+  /// One stage of an explicit Runge-Kutta method: x_out = x + sum_j c[j] k[j] and dx = f(t, x_out). A system may
+  /// override this to form sum and derivative tile by tile, without a pass over memory between them.
+  virtual void stage(Real t, std::span<const Real> x, std::span<const Real> c, std::span<const Real* const> k,
+                     std::span<Real> x_out, std::span<Real> dx) const;
+
+  Index dimension() const;
+};
+
+}  // namespace solvers

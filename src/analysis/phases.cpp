@@ -1,0 +1,92 @@
+#include <gradflow/analysis/phases.hpp>
+#include <gradflow/trajectory/reader.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace gradflow {
+namespace {
+
+using trajectory::RunReader;
+
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+
+std::string verdict_text(const RunReader& run, const trajectory::EventSummary& summary, std::size_t crossings) {
+  const std::string text = run.verdict(summary.verdict);
+  const std::size_t comma = text.find(',');
+  if (comma == std::string::npos) return text;
+  return fmt::format("{} crossing{}{}", crossings, crossings == 1 ? "" : "s", text.substr(comma));
+}
+
+std::vector<EventReport> read_events(const RunReader& run) {
+  const std::vector<trajectory::EventInfo> infos = run.events();
+  const std::vector<trajectory::EventSummary> summaries = run.summary();
+  const std::vector<trajectory::Crossing> crossings = run.crossings();
+  std::vector<EventReport> events;
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    EventReport event{.name = infos[i].name,
+                      .condition = infos[i].condition,
+                      .applicable = summaries[i].applicable != 0,
+                      .true_at_start = summaries[i].true_at_start == 1,
+                      .true_at_end = summaries[i].true_at_end == 1,
+                      .verdict = {},
+                      .up = {},
+                      .down = {},
+                      .for_good = {}};
+    for (const trajectory::Crossing& c : crossings)
+      if (c.event == static_cast<std::int64_t>(i))
+        (c.direction > 0 ? event.up : event.down).push_back({c.t, c.t_error, c.slope, static_cast<int>(c.certain)});
+    if (event.true_at_end && !event.up.empty()) event.for_good = event.up.back();
+    event.verdict = verdict_text(run, summaries[i], event.up.size() + event.down.size());
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+/// T1 and its error; the time of the crossing that decides it is looked up again for the drifts there.
+void find_T1(PhasesReport& report) {
+  const auto find = [&](const std::string& prefix) {
+    return std::find_if(report.events.begin(), report.events.end(),
+                        [&](const EventReport& event) { return event.name.rfind(prefix, 0) == 0; });
+  };
+  for (const char* name : {"classified", "aligned"}) {
+    const auto event = find(name);
+    if (event == report.events.end() || !event->applicable || !event->true_at_end) {
+      report.T1.reset();
+      report.T1_error = unknown;
+      return;
+    }
+    const double t = event->for_good ? event->for_good->t : 0, error = event->for_good ? event->for_good->error : 0;
+    if (!report.T1 || t > *report.T1) report.T1 = t, report.T1_error = error;
+  }
+}
+
+}  // namespace
+
+PhasesReport phases(const std::filesystem::path& file) {
+  const RunReader run(file);
+  PhasesReport report{.events = read_events(run),
+                      .T1 = {},
+                      .T1_error = unknown,
+                      .T1_theory = run.number_attribute("T1_constant") / run.number_attribute("T1_theory_rate"),
+                      .T1_constant = run.number_attribute("T1_constant"),
+                      .T1_theory_from_U = run.text_attribute("T1_theory_rate_is") == "U(0)",
+                      .T2 = run.number_attribute("T2"),
+                      .at_T1 = {},
+                      .t_end = run.t().empty() ? unknown : run.t().back(),
+                      .finished = false};
+  const std::string outcome = run.outcome(run.end().outcome);
+  report.finished = outcome == "reached_end" || outcome == "stopped_by_event";
+  if (std::isnan(report.T2)) report.T2 = report.t_end;
+  find_T1(report);
+  const std::vector<std::string> names = run.crossing_values();
+  for (const trajectory::Crossing& crossing : run.crossings())
+    if (report.T1 && crossing.t == *report.T1 && report.at_T1.empty())
+      for (std::size_t i = 0; i < names.size(); ++i) report.at_T1.emplace_back(names[i], crossing.values[i]);
+  return report;
+}
+
+}  // namespace gradflow

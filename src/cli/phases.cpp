@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <gradflow/analysis/phases.hpp>
+
+#include "cli/command.hpp"
+#include "cli/format.hpp"
+#include "cli/results.hpp"
+
+namespace gradflow::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* const footer =
+    "Examples:\n"
+    "  gradflow phases paper.h5\n"
+    "  gradflow phases paper.h5 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"T1\"])'\n"
+    "\n"
+    "\"up\" in the JSON document: the condition becomes true; \"down\": it is lost. NaN and infinity are null.";
+
+Json crossings_json(const std::vector<CrossingReport>& crossings) {
+  Json result = Json::array();
+  for (const CrossingReport& crossing : crossings)
+    result.push_back({{"t", number(crossing.t)},
+                      {"error", number(crossing.error)},
+                      {"slope", number(crossing.slope)},
+                      {"certain", crossing.certain < 0 ? Json(nullptr) : Json(crossing.certain == 1)}});
+  return result;
+}
+
+Json json(const PhasesReport& report) {
+  Json events = Json::array();
+  for (const EventReport& event : report.events)
+    events.push_back({{"name", event.name},
+                      {"condition", event.condition},
+                      {"applicable", event.applicable},
+                      {"true_at_start", event.true_at_start},
+                      {"true_at_end", event.true_at_end},
+                      {"verdict", event.verdict},
+                      {"up", crossings_json(event.up)},
+                      {"down", crossings_json(event.down)}});
+  Json at_T1 = Json::object();
+  for (const auto& [name, value] : report.at_T1) at_T1[name] = number(value);
+  return {{"events", events},
+          {"T1", report.T1 ? number(*report.T1) : Json(nullptr)},
+          {"T1_error", number(report.T1_error)},
+          {"T1_theory", number(report.T1_theory)},
+          {"T1_constant", number(report.T1_constant)},
+          {"T1_theory_from", report.T1_theory_from_U ? "U(0)" : "s1^2 m m1"},
+          {"T2", number(report.T2)},
+          {"at_T1", at_T1},
+          {"t_end", number(report.t_end)},
+          {"finished", report.finished},
+          {"claims", Json::array()}};
+}
+
+/// Which of the two conditions leaves T1 without a time.
+std::string why_no_T1(const PhasesReport& report) {
+  for (const EventReport& event : report.events)
+    if ((event.name == "classified" || event.name.starts_with("aligned")) && !event.true_at_end)
+      return fmt::format(" ({} {})", event.name, event.applicable ? "does not hold at the end" : "does not apply");
+  return "";
+}
+
+std::string text(const PhasesReport& report) {
+  std::string text;
+  if (!report.finished)
+    text +=
+        fmt::format("The run has not reached its target: this is how things stand at t = {:.6g}.\n\n", report.t_end);
+  text += events_text(report) + "\n";
+
+  std::vector<std::vector<std::string>> conditions;
+  for (const EventReport& event : report.events) conditions.push_back({event.name, event.condition});
+  text += "Conditions:\n" + table(conditions) + "\n";
+
+  text += table(
+      {{"T1", report.T1 ? with_error(*report.T1, report.T1_error) : "never",
+        "end of Phase 1: the later of classified and aligned, each for good" + (report.T1 ? "" : why_no_T1(report))},
+       {"T1(C)", fmt::format("{:.6g}", report.T1_theory),
+        fmt::format("the theory's: C / {}, C = {:g}", report.T1_theory_from_U ? "U(0)" : "(s1^2 m m1)",
+                    report.T1_constant)},
+       {"T2", fmt::format("{:.6g}", report.T2), "end of Phase 2"}});
+  if (report.at_T1.empty()) return text;
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [name, value] : report.at_T1) rows.push_back({name, fmt::format("{:.4g}", value)});
+  return text + "\nAt T1, relative changes since t = 0 and shares of the power:\n" + table(rows);
+}
+
+}  // namespace
+
+void add_phases(CLI::App& app, Action& action) {
+  struct Options {
+    std::string run;
+    bool json = false;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("phases", "Every event of a run with its times, errors and verdict; T1 and T2");
+  command->add_option("RUN.h5", options->run, "the run's file")->required()->type_name("");
+  command->add_flag("--json", options->json, "one JSON document and nothing else");
+  command->footer(footer);
+  command->callback([options, &action] {
+    action = [options](const std::string&) {
+      require_run(options->run);
+      const PhasesReport report = phases(options->run);
+      fmt::print("{}", options->json ? json(report).dump(2) + "\n" : text(report));
+      return done;
+    };
+  });
+}
+
+}  // namespace gradflow::cli

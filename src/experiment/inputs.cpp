@@ -1,0 +1,168 @@
+// From settings to the task and the weights: the only place where an experiment's other files are read.
+#include <gradflow/experiment/simulate.hpp>
+#include <gradflow/flows/start.hpp>
+#include <gradflow/storage/file_error.hpp>
+#include <gradflow/tasks/classify.hpp>
+#include <gradflow/tasks/co_occurrence.hpp>
+#include <gradflow/tasks/json_lines.hpp>
+#include <gradflow/trajectory/array_file.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+
+namespace gradflow {
+namespace {
+
+using settings::Experiment;
+
+[[noreturn]] void wrong(const Experiment& experiment, const std::string& key, const std::string& problem) {
+  throw settings::Error({fmt::format("{}: {}: {}", experiment.source.string(), key, problem)});
+}
+
+std::array<Index, 2> from_zero(const std::array<std::int64_t, 2>& words) { return {words[0] - 1, words[1] - 1}; }
+
+std::optional<Index> from_zero(const std::optional<std::int64_t>& word) {
+  return word ? std::optional<Index>(*word - 1) : std::nullopt;
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (!file.is_open() || file.bad() || std::filesystem::is_directory(path))
+    throw FileError(fmt::format("{}: cannot be read; check the path (relative ones start at the experiment's folder)", path.string()));
+  return text;
+}
+
+bool is_hdf5(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 8> signature{};
+  file.read(signature.data(), signature.size());
+  return std::string_view(signature.data(), signature.size()) == std::string_view("\x89HDF\r\n\x1a\n", 8);
+}
+
+TaskData make(const Experiment& experiment, const settings::CoOccurrenceTask& task) {
+  CoOccurrenceOptions options{.samples = task.samples,
+                              .length = task.length,
+                              .words = task.words,
+                              .fillers = task.fillers == settings::Fillers::distinct ? Fillers::distinct : Fillers::uniform,
+                              .targets = from_zero(task.targets),
+                              .common = from_zero(task.common),
+                              .classes = {}};
+  for (const settings::TaskClass& c : task.classes) {
+    std::vector<Index> words;
+    for (const std::int64_t word : c.words) words.push_back(word - 1);
+    options.classes.push_back({c.name, words, c.label, {c.numerator, c.denominator}});
+  }
+  return co_occurrence(options, experiment.seed);
+}
+
+/// tokens [n, L] padded with -1, labels [n], attribute words = d; of a run's file, those of its group `task`.
+TaskData read_hdf5_task(const Experiment& experiment, const settings::FileTask& task) {
+  const trajectory::ArrayFile file(task.path);
+  const std::string group = file.has("task/tokens") ? "task" : "", prefix = group.empty() ? "" : group + "/";
+  const auto tokens = file.integers(prefix + "tokens", 2);
+  const auto labels = file.integers(prefix + "labels", 1);
+  const std::optional<std::int64_t> words = file.integer_attribute("words", group);
+  if (!words && !task.words)
+    wrong(experiment, "task.words", fmt::format("{} has no integer attribute `words`; state words = d here", task.path.string()));
+  if (words && task.words && *words != *task.words)
+    wrong(experiment, "task.words", fmt::format("is {}, but {} has the attribute words = {}; leave one of them out", *task.words,
+                                                task.path.string(), *words));
+  TaskData data;
+  data.words = words ? *words : *task.words;
+  const auto length = static_cast<std::size_t>(tokens.shape[1]);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(tokens.shape[0]); ++i) {
+    const auto row = std::span(tokens.values).subspan(i * length, length);
+    std::vector<Index> sample;
+    std::copy_if(row.begin(), row.end(), std::back_inserter(sample), [](std::int64_t token) { return token != -1; });
+    data.tokens.push_back(std::move(sample));
+  }
+  for (const std::int64_t label : labels.values) data.labels.push_back(label == 1 ? 1 : label == -1 ? -1 : 0);
+  data.targets = from_zero(task.targets);
+  data.common = from_zero(task.common);
+  return data;
+}
+
+TaskData make(const Experiment& experiment, const settings::FileTask& task) {
+  if (!is_hdf5(task.path)) {
+    const std::string text = read_text(task.path);
+    if (!task.words) wrong(experiment, "task.words", "a task in JSON Lines needs the size of its vocabulary: words = d");
+    return from_json_lines(text, task.path.string(), *task.words, from_zero(task.targets), from_zero(task.common));
+  }
+  TaskData data = read_hdf5_task(experiment, task);
+  static_cast<void>(Task(data));  // its checks come before those that classify relies on
+  classify(data);
+  return data;
+}
+
+TextSamples make(const settings::TextTask& task) {
+  const TextUnit unit = task.unit == "line" ? TextUnit::line : task.unit == "paragraph" ? TextUnit::paragraph : TextUnit::sentence;
+  return from_text(read_text(task.path), task.path.string(),
+                   {.targets = task.targets,
+                    .common = task.common,
+                    .unit = unit,
+                    .min_count = task.min_count,
+                    .max_length = task.max_length,
+                    .limit = task.limit});
+}
+
+Weights<double> read_start(const settings::Start& start) {
+  const trajectory::ArrayFile file(start.path);
+  const auto matrix = [&](const char* name) -> RowMatrix<double> {
+    const auto array = file.start(name, 2, start.snapshot);
+    return Eigen::Map<const RowMatrix<double>>(array.values.data(), array.shape[0], array.shape[1]);
+  };
+  const auto a = file.start("a", 1, start.snapshot);
+  return {matrix("W"), matrix("W_V"), matrix("W_K"), matrix("W_Q"), Eigen::Map<const Vector<double>>(a.values.data(), a.shape[0])};
+}
+
+StartLaw law(settings::StartKind kind) {
+  switch (kind) {
+    case settings::StartKind::kaiming_normal: return StartLaw::kaiming_normal;
+    case settings::StartKind::kaiming_uniform: return StartLaw::kaiming_uniform;
+    case settings::StartKind::linear_default: return StartLaw::linear_default;
+    case settings::StartKind::orthogonal: return StartLaw::orthogonal;
+    case settings::StartKind::gaussian:
+    case settings::StartKind::file: break;
+  }
+  return StartLaw::gaussian;
+}
+
+}  // namespace
+
+TaskData make_task(const Experiment& experiment, std::optional<TextReport>& text_report) {
+  try {
+    if (const auto* task = std::get_if<settings::CoOccurrenceTask>(&experiment.task)) return make(experiment, *task);
+    if (const auto* task = std::get_if<settings::FileTask>(&experiment.task)) return make(experiment, *task);
+    TextSamples samples = make(std::get<settings::TextTask>(experiment.task));
+    text_report = std::move(samples.report);
+    return std::move(samples.data);
+  } catch (const std::invalid_argument& problem) {
+    wrong(experiment, "task", problem.what());
+  }
+}
+
+Weights<double> make_start(const Experiment& experiment, const Task& task) {
+  const settings::Model& model = experiment.model;
+  const settings::Start& start = model.start;
+  try {
+    if (start.kind != settings::StartKind::file)
+      return draw_start(law(start.kind), model.width.value(), model.hidden.value(), task.words(),
+                        {start.W, start.W_V, start.W_K, start.W_Q}, experiment.seed);
+    Weights<double> weights = read_start(start);
+    check(weights, task.words());
+    if (model.width && *model.width != weights.width())
+      wrong(experiment, "model.width", fmt::format("is {}, but W in {} has {} columns", *model.width, start.path.string(), weights.width()));
+    if (model.hidden && *model.hidden != weights.hidden())
+      wrong(experiment, "model.hidden", fmt::format("is {}, but W in {} has {} rows", *model.hidden, start.path.string(), weights.hidden()));
+    return weights;
+  } catch (const std::invalid_argument& problem) {
+    wrong(experiment, "model.start", problem.what());
+  }
+}
+
+}  // namespace gradflow

@@ -1,0 +1,92 @@
+#include "experiment/recorder.hpp"
+
+#include <algorithm>
+
+namespace gradflow {
+
+SavePlan save_plan(const solvers::Clock<double>& clock, double until, std::size_t records, std::size_t snapshots) {
+  const std::vector<double> record_times = clock.evenly_spaced(0, until, records),
+                            snapshot_times = clock.evenly_spaced(0, until, snapshots);
+  SavePlan plan;
+  std::merge(record_times.begin(), record_times.end(), snapshot_times.begin(), snapshot_times.end(), std::back_inserter(plan.times));
+  plan.times.erase(std::unique(plan.times.begin(), plan.times.end()), plan.times.end());
+  for (const double t : plan.times) {
+    plan.record.push_back(std::binary_search(record_times.begin(), record_times.end(), t));
+    plan.snapshot.push_back(std::binary_search(snapshot_times.begin(), snapshot_times.end(), t));
+  }
+  return plan;
+}
+
+Recorder::Recorder(trajectory::RunWriter& writer, const Flow<double>& flow, const Observables& observables,
+                   const CoupledDrift& drift, const std::vector<FlowEvent>& events, std::vector<std::size_t> event_rows,
+                   const SavePlan& plan, Listener& listener, std::function<Progress(double)> progress)
+    : writer_(writer),
+      flow_(flow),
+      observables_(observables),
+      drift_(drift),
+      events_(events),
+      event_rows_(std::move(event_rows)),
+      plan_(plan),
+      listener_(listener),
+      progress_(std::move(progress)),
+      moment_(flow),
+      row_(observables.size()) {}
+
+void Recorder::output(std::size_t index, double t, std::span<const double> x) {
+  if (plan_.record[index]) record(t, x);
+  if (plan_.snapshot[index]) snapshot(t, x);
+}
+
+void Recorder::record(double t, std::span<const double> x) {
+  moment_.set(t, x);
+  observables_.evaluate(moment_, row_);
+  writer_.record(t, row_);
+  last_record_ = t;
+}
+
+void Recorder::snapshot(double t, std::span<const double> x) {
+  const Weights<double> w = flow_.weights(x);
+  const RowMatrix<double> V = w.W_V, K = w.W_K, Q = w.W_Q;  // files are row-major
+  const std::array<double, 3> drifts = flow_.law_drifts(x);
+  const auto view = [](const RowMatrix<double>& m) { return std::span(m.data(), static_cast<std::size_t>(m.size())); };
+  const std::array<std::span<const double>, 7> values{view(w.W), view(V), view(K), view(Q), std::span(&drifts[0], 1),
+                                                      std::span(&drifts[1], 1), std::span(&drifts[2], 1)};
+  writer_.snapshot(t, values);
+  last_snapshot_ = t;
+}
+
+void Recorder::crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) {
+  EventCrossing found{.event = event_rows_[static_cast<std::size_t>(crossing.event)],
+                      .t = crossing.t,
+                      .t_error = trajectory::unknown,
+                      .slope = crossing.slope,
+                      .direction = crossing.direction};
+  moment_.set(crossing.t, x);
+  writer_.crossing({.event = static_cast<std::int64_t>(found.event),
+                    .t = found.t,
+                    .slope = found.slope,
+                    .direction = found.direction,
+                    .values = drift_.evaluate(moment_)});
+  located_.push_back(crossing);
+  crossings_.push_back(found);
+  listener_.crossing(events_[found.event], found);
+}
+
+void Recorder::step(const solvers::Step<double>& step, std::span<const double> x) {
+  writer_.step(step.t, step.clock_step, step.ratio);
+  ++steps_;
+  if (!listener_.wants_progress()) return;
+  Progress progress = progress_(step.t);
+  progress.steps = steps_;
+  moment_.set(step.t, x);
+  progress.loss = moment_.forward().loss;
+  listener_.progress(progress);
+}
+
+void Recorder::finish(double t, std::span<const double> x) {
+  if (t > last_record_) record(t, x);
+  if (t > last_snapshot_) snapshot(t, x);
+  writer_.flush();
+}
+
+}  // namespace gradflow

@@ -1,0 +1,59 @@
+#pragma once
+#include <gradflow/experiment/simulate.hpp>
+#include <gradflow/observables/coupled_drift.hpp>
+#include <gradflow/trajectory/writer.hpp>
+
+namespace gradflow {
+
+/// When to keep what: records and snapshots, merged into one ascending schedule of flow times.
+struct SavePlan {
+  std::vector<double> times;
+  std::vector<bool> record, snapshot;  ///< what each of them is
+};
+
+SavePlan save_plan(const solvers::Clock<double>& clock, double until, std::size_t records, std::size_t snapshots);
+
+/// Everything about a run that its file says before the first step.
+trajectory::RunDescription describe(const settings::Experiment& experiment, const Flow<double>& flow, std::span<const double> start,
+                                    const Observables& observables, const std::vector<FlowEvent>& events, double t0,
+                                    const std::string& command_line);
+
+/// Puts what an integration shows into the run's file, and tells the listener. `progress` knows all of a Progress but steps and loss.
+class Recorder final : public solvers::Observer<double> {
+ public:
+  /// `event_rows`: for each event that is integrated its row among all events. All references must outlive the recorder.
+  Recorder(trajectory::RunWriter& writer, const Flow<double>& flow, const Observables& observables, const CoupledDrift& drift,
+           const std::vector<FlowEvent>& events, std::vector<std::size_t> event_rows, const SavePlan& plan, Listener& listener,
+           std::function<Progress(double t)> progress);
+
+  void output(std::size_t index, double t, std::span<const double> x) override;
+  void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override;
+  void step(const solvers::Step<double>& step, std::span<const double> x) override;
+  void finish(double t, std::span<const double> x) override;
+  bool interrupt() override { return listener_.interrupt(); }
+
+  const std::vector<EventCrossing>& crossings() const { return crossings_; }
+  const std::vector<solvers::Crossing<double>>& located() const { return located_; }
+
+ private:
+  void record(double t, std::span<const double> x);
+  void snapshot(double t, std::span<const double> x);
+
+  trajectory::RunWriter& writer_;
+  const Flow<double>& flow_;
+  const Observables& observables_;
+  const CoupledDrift& drift_;
+  const std::vector<FlowEvent>& events_;
+  std::vector<std::size_t> event_rows_;
+  const SavePlan& plan_;
+  Listener& listener_;
+  std::function<Progress(double)> progress_;
+  solvers::Index steps_ = 0;
+  Moment moment_;
+  std::vector<double> row_;
+  double last_record_ = -1, last_snapshot_ = -1;
+  std::vector<EventCrossing> crossings_;
+  std::vector<solvers::Crossing<double>> located_;
+};
+
+}  // namespace gradflow

@@ -1,0 +1,85 @@
+#include <gradflow/observables/moment.hpp>
+
+#include <algorithm>
+#include <limits>
+
+namespace gradflow {
+
+void Moment::set(double t, std::span<const double> x) {
+  t_ = t;
+  x_ = x;
+  has_forward_ = has_coefficients_ = has_G_rates_ = false;
+  U_.reset();
+}
+
+const Model<double>::Forward& Moment::forward() {
+  if (!has_forward_) {
+    G_.resize(static_cast<std::size_t>(task().words()));
+    A_.resize(static_cast<std::size_t>(flow_.model().pairs().size()));
+    flow_.values(x_, G_);
+    flow_.scores(x_, A_);
+    flow_.model().forward(G_, A_, forward_);
+    has_forward_ = true;
+  }
+  return forward_;
+}
+
+const std::vector<double>& Moment::G() {
+  forward();
+  return G_;
+}
+
+const std::vector<double>& Moment::gV() {
+  if (!has_coefficients_) {
+    forward();
+    gV_.resize(G_.size());
+    gA_.resize(A_.size());
+    flow_.model().coefficients(G_, forward_, gV_, gA_);
+    has_coefficients_ = true;
+  }
+  return gV_;
+}
+
+const std::vector<double>& Moment::gA() {
+  gV();
+  return gA_;
+}
+
+double Moment::U() {
+  if (!U_) U_ = flow_.U(x_);
+  return *U_;
+}
+
+double Moment::margin_min() {
+  const std::vector<double>& z = forward().margin;
+  return *std::min_element(z.begin(), z.end());
+}
+
+const std::array<double, 3>& Moment::G_rates() {
+  if (!has_G_rates_) {
+    const TaskData& data = task().data();
+    const std::array<Index, 3> words{data.targets[0], data.targets[1], data.common.value_or(data.targets[0])};
+    const double M = static_cast<double>(flow_.hidden());
+    std::array<double, 3> Gamma_gV{};
+    flow_.Gamma_times(x_, gV(), words, Gamma_gV);
+    for (std::size_t i = 0; i < 3; ++i)
+      G_rates_[i] = flow_.rates().W_V * U() * gV_[static_cast<std::size_t>(words[i])] + flow_.rates().W * M * Gamma_gV[i];
+    if (!data.common) G_rates_[2] = std::numeric_limits<double>::quiet_NaN();
+    has_G_rates_ = true;
+  }
+  return G_rates_;
+}
+
+std::array<double, 3> Moment::G_targets() {
+  const TaskData& data = task().data();
+  const auto value = [&](Index word) { return G()[static_cast<std::size_t>(word)]; };
+  return {value(data.targets[0]), value(data.targets[1]),
+          data.common ? value(*data.common) : std::numeric_limits<double>::quiet_NaN()};
+}
+
+Origin Moment::origin() {
+  return {forward().attention, forward_.loss,           U(), flow_.trace_Gamma(x_), flow_.trace_S_K(x_),
+          flow_.trace_S_Q(x_)};
+}
+
+}  // namespace gradflow

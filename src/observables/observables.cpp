@@ -1,0 +1,102 @@
+#include <gradflow/observables/observables.hpp>
+
+#include <algorithm>
+#include <sstream>
+#include <stdexcept>
+
+namespace gradflow {
+namespace {
+
+/// "B[2,1]" -> {"B", {"2", "1"}}; throws unless the brackets close.
+std::pair<std::string, std::vector<std::string>> split(const std::string& quantity) {
+  const std::size_t open = quantity.find('[');
+  if (open == std::string::npos) return {quantity, {}};
+  if (quantity.back() != ']')
+    throw std::invalid_argument("quantity '" + quantity + "': the bracket does not close; write \"G[3]\" or \"B[2,1]\"");
+  std::istringstream inside(quantity.substr(open + 1, quantity.size() - open - 2));
+  std::vector<std::string> indices;
+  for (std::string index; std::getline(inside, index, ',');) {
+    index.erase(std::remove(index.begin(), index.end(), ' '), index.end());
+    indices.push_back(index);
+  }
+  return {quantity.substr(0, open), indices};
+}
+
+std::string join(const std::vector<std::string>& names) {
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  return all;
+}
+
+}  // namespace
+
+Observables::Observables(Moment& start, std::vector<Index> words)
+    : task_(start.task()), context_{std::move(words), start.origin()} {
+  for (const Index word : context_.words)
+    if (word < 0 || word >= task_.words())
+      throw std::invalid_argument("tracked word " + std::to_string(word + 1) + " lies outside the vocabulary of " +
+                                  std::to_string(task_.words()) + " words");
+  for (const Observable& row : observable_table()) total_ += size(row);
+}
+
+std::vector<std::string> Observables::labels(const std::string& dimension) const {
+  if (dimension == "class") return task_.data().class_names;
+  if (dimension == "matrix") return {"W", "W_V", "W_K", "W_Q"};
+  std::vector<std::string> names;
+  for (const Index word : context_.words) names.push_back(task_.data().word_names[static_cast<std::size_t>(word)]);
+  return names;
+}
+
+std::size_t Observables::size(const Observable& observable) const {
+  std::size_t product = 1;
+  for (const std::string& dimension : observable.dimensions) product *= labels(dimension).size();
+  return product;
+}
+
+void Observables::evaluate(Moment& moment, std::span<double> out) const {
+  std::size_t place = 0;
+  for (const Observable& row : observable_table()) {
+    const std::size_t count = size(row);
+    row.evaluate(moment, context_, out.subspan(place, count));
+    place += count;
+  }
+}
+
+std::function<double(Moment&)> Observables::scalar(const std::string& quantity) const {
+  const auto [name, indices] = split(quantity);
+  const auto rows = observable_table();
+  const auto row = std::find_if(rows.begin(), rows.end(), [&, &wanted = name](const Observable& o) { return o.name == wanted; });
+  if (row == rows.end()) {
+    std::vector<std::string> names;
+    for (const Observable& o : rows) names.push_back(o.name);
+    throw std::invalid_argument("unknown quantity '" + quantity + "'; there are: " + join(names));
+  }
+  if (indices.size() != row->dimensions.size())
+    throw std::invalid_argument("quantity '" + quantity + "': " + row->name + " has " + std::to_string(row->dimensions.size()) +
+                                " indices" + (row->dimensions.empty() ? "" : " [" + join(row->dimensions) + "]") + ", but " +
+                                std::to_string(indices.size()) + " were given");
+  std::size_t place = 0;
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const std::string& dimension = row->dimensions[i];
+    const bool words = dimension != "class" && dimension != "matrix";
+    const std::vector<std::string> names = labels(dimension);
+    std::vector<std::string> numbers;  // of words, from 1: they go by number as well as by name
+    for (const Index word : context_.words)
+      if (words) numbers.push_back(std::to_string(word + 1));
+    const auto position = [&](const std::vector<std::string>& in) {
+      return static_cast<std::size_t>(std::find(in.begin(), in.end(), indices[i]) - in.begin());
+    };
+    const std::size_t at = words && position(numbers) < numbers.size() ? position(numbers) : position(names);
+    if (at == names.size())
+      throw std::invalid_argument("quantity '" + quantity + "': no " + (words ? "tracked word" : dimension) + " '" + indices[i] +
+                                  "'; there are: " + join(words ? numbers : names) +
+                                  (words ? " (track more with save.words)" : ""));
+    place = place * names.size() + at;
+  }
+  return [this, &observable = *row, place, values = std::vector<double>(size(*row))](Moment& moment) mutable {
+    observable.evaluate(moment, context_, values);
+    return values[place];
+  };
+}
+
+}  // namespace gradflow

@@ -1,0 +1,44 @@
+#pragma once
+#include <gradflow/trajectory/schema.hpp>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "storage/file.hpp"
+
+namespace gradflow::trajectory {
+
+/// The columns of one group that grow along its coordinate `t`. Rows are gathered in memory; commit() writes them, `t`
+/// last.
+class Table {
+ public:
+  /// Makes `t` and the columns. Names in `integers` are stored as such. A chunk has at most `most_rows` rows, fewer
+  /// where a row is long.
+  Table(storage::Group& group, const std::vector<Dimension>& dimensions, const std::vector<Column>& columns,
+        std::int64_t most_rows, const std::vector<std::string>& integers = {});
+
+  /// All columns, one after the other.
+  void append(double t, std::span<const double> row);
+  void append(double t, std::span<const std::span<const double>> row);
+  bool full() const { return std::ssize(gathered_t_) >= chunk_rows_; }
+  bool pending() const { return !gathered_t_.empty(); }
+  /// Committed and gathered.
+  std::int64_t rows() const { return t_.rows() + std::ssize(gathered_t_); }
+  void commit();
+  /// Replaces one value of a column of scalars, committed or not.
+  void replace(std::size_t column, std::int64_t row, double value);
+
+ private:
+  struct Stored {
+    storage::Dataset data;
+    std::vector<double> gathered;
+  };
+
+  std::int64_t chunk_rows_;
+  storage::Dataset t_;
+  std::vector<double> gathered_t_;
+  std::vector<Stored> columns_;
+};
+
+}  // namespace gradflow::trajectory

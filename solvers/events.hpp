@@ -49,9 +49,9 @@ struct EventMemory {
 /// end is found once, and one on the very end of the integration not yet). A NaN means the function is not defined: no
 /// crossing is reported across it.
 ///
-/// Not found: three and more roots in one quarter of a step, and pairs in a quarter where the slopes at its ends do not
-/// show them (a function of time alone, say, faster than the solution that sets the steps). A largest step is the
-/// remedy.
+/// Not found: three and more roots in one quarter of a step, pairs closer than 1/4096 of the step, and pairs in a
+/// quarter where the slopes at its ends do not show them (a function of time alone, say, faster than the solution that
+/// sets the steps). A largest step is the remedy.
 template <class Real>
 class EventLocator {
  public:

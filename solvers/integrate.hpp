@@ -24,13 +24,13 @@ std::string_view sentence(Outcome outcome);
 /// The enumerator's own name, for files.
 std::string_view name(Outcome outcome);
 
-/// Budgets; none of them changes a step that is taken.
+/// Budgets, which change no step that is taken, and bounds on the steps. All positive.
 template <class Real>
 struct Limits {
   Index steps = 1'000'000;    ///< accepted
   Index rejections = 10'000;  ///< in all
-  std::optional<double> wall_seconds;
-  std::optional<Real> initial_step, max_step;  ///< in the clock's time; throws std::invalid_argument unless positive
+  std::optional<double> wall_seconds = {};
+  std::optional<Real> initial_step = {}, max_step = {};  ///< in the clock's time
 };
 
 struct Counts {

@@ -2,30 +2,32 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace solvers {
 
 /// A proportional-integral controller of the step size (Gustafsson 1991, with the exponents 0.7/k and 0.4/k that damp
-/// the oscillation of an explicit method at its stability limit; k = order of the error estimate + 1).
+/// the oscillation of an explicit method at its stability limit; k = order of the error estimate + 1). Ratios are taken
+/// relative to the goal 0.85^k, so that smooth solutions settle at 0.85 of the step that would just be accepted.
 template <class Real>
 class StepControl {
  public:
-  /// `previous_ratio` is the error ratio of the step before, where there was one.
+  /// `previous_ratio` is what another controller said after the step before, where there was one.
   explicit StepControl(int error_order, Real previous_ratio = 1) : k_(error_order + 1), previous_(previous_ratio) {}
 
-  Real previous_ratio() const { return previous_; }
+  Real previous_ratio() const { return previous_; }  ///< over the goal
 
   /// The step after an accepted one of length h.
   Real accepted(Real h, Real ratio) {
     using std::max;
     using std::pow;
-    // An error of 0 (a system at rest) must not make the factor infinite, nor the memory of it blow up the next.
-    const Real now = max(ratio, Real(1e-4));
-    Real factor = Real(0.9) * pow(now, Real(-0.7) / k_) * pow(previous_, Real(0.4) / k_);
-    factor = std::clamp(factor, Real(0.2), rejected_ ? Real(1) : Real(5));
-    previous_ = now;
-    rejected_ = false;
-    return h * factor;
+    // Nothing below the error at which a step grows fivefold by itself: an error of 0 (a system at rest) has no power.
+    const Real now = max(Real(ratio / pow(Real(0.85), k_)), Real(pow(Real(0.2), k_)));
+    // Far below the goal the memory would only keep the step from growing.
+    const Real before = max(std::exchange(previous_, now), Real(0.1));
+    const Real factor = pow(now, Real(-0.7) / k_) * pow(before, Real(0.4) / k_);
+    const Real most = std::exchange(rejected_, false) ? 1 : 5;
+    return h * std::clamp(factor, Real(0.2), most);
   }
 
   /// The next trial after a rejected one; a ratio that is NaN (not finite somewhere) shrinks the step tenfold.

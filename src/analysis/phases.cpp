@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <solvers/events.hpp>
 
 namespace gradflow {
 namespace {
@@ -14,11 +15,23 @@ using trajectory::RunReader;
 
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
-std::string verdict_text(const RunReader& run, const trajectory::EventSummary& summary, std::size_t crossings) {
-  const std::string text = run.verdict(summary.verdict);
-  const std::size_t comma = text.find(',');
-  if (comma == std::string::npos) return text;
-  return fmt::format("{} crossing{}{}", crossings, crossings == 1 ? "" : "s", text.substr(comma));
+std::string verdict_text(std::int64_t code, std::size_t crossings) {
+  const std::string count = fmt::format("{} crossing{}", crossings, crossings == 1 ? "" : "s");
+  switch (static_cast<solvers::Verdict>(code)) {
+    case solvers::Verdict::not_applicable:
+      return "not applicable";
+    case solvers::Verdict::never:
+      return "never";
+    case solvers::Verdict::from_start:
+      return "at start and for good";
+    case solvers::Verdict::once:
+      return "crossed once and for good";
+    case solvers::Verdict::crossings_holds:
+      return count + ", holds at the end";
+    case solvers::Verdict::crossings_lost:
+      return count + ", does not hold at the end";
+  }
+  return count + " so far";  // the run has not ended, or was killed
 }
 
 std::vector<EventReport> read_events(const RunReader& run) {
@@ -40,17 +53,20 @@ std::vector<EventReport> read_events(const RunReader& run) {
       if (c.event == static_cast<std::int64_t>(i))
         (c.direction > 0 ? event.up : event.down).push_back({c.t, c.t_error, c.slope, static_cast<int>(c.certain)});
     if (event.true_at_end && !event.up.empty()) event.for_good = event.up.back();
-    event.verdict = verdict_text(run, summaries[i], event.up.size() + event.down.size());
+    event.verdict = verdict_text(summaries[i].verdict, event.up.size() + event.down.size());
     events.push_back(std::move(event));
   }
   return events;
 }
 
-/// T1 and its error; the time of the crossing that decides it is looked up again for the drifts there.
+/// T1 and its error. Of several `aligned(c)` the one with c = 0 counts, or else the first.
 void find_T1(PhasesReport& report) {
-  const auto find = [&](const std::string& prefix) {
-    return std::find_if(report.events.begin(), report.events.end(),
-                        [&](const EventReport& event) { return event.name.rfind(prefix, 0) == 0; });
+  const auto find = [&](const std::string& name) {
+    const auto& events = report.events;
+    const auto exact = std::find_if(events.begin(), events.end(), [&](const EventReport& e) { return e.name == name; });
+    if (exact != events.end()) return exact;
+    return std::find_if(events.begin(), events.end(),
+                        [&](const EventReport& e) { return e.name.rfind(name + "(", 0) == 0; });
   };
   for (const char* name : {"classified", "aligned"}) {
     const auto event = find(name);

@@ -36,7 +36,7 @@ inline std::string duration(double seconds) {
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
   const long minutes = std::lround(seconds / 60);
-  if (minutes < 24 * 60) return fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
+  if (minutes < 24L * 60) return fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
   const long hours = std::lround(seconds / 3600);
   return fmt::format("{} d {:02} h", hours / 24, hours % 24);
 }

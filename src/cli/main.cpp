@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <gradflow/experiment/settings.hpp>
 #include <gradflow/storage/file_error.hpp>
@@ -21,7 +22,7 @@ int run(int argc, char** argv) {
     const int code = cli::run({argv + 1, argv + argc});
     // Results that could not be written (a full disk, say) were not delivered.
     if (std::fflush(stdout) != 0 || std::ferror(stdout))
-      return fail(cli::file_trouble, "cannot write to standard output");
+      return fail(cli::file_trouble, "cannot write to standard output: " + std::generic_category().message(errno));
     return code;
   } catch (const cli::UsageError& error) {
     return fail(cli::wrong_usage, error.what());

@@ -104,7 +104,7 @@ void add_phases(CLI::App& app, Action& action) {
     action = [options](const std::string&) {
       require_run(options->run);
       const PhasesReport report = phases(options->run);
-      fmt::print("{}", options->json ? json(report).dump(2) + "\n" : text(report));
+      fmt::print("{}", options->json ? document(json(report)) : text(report));
       return done;
     };
   });

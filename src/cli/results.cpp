@@ -59,6 +59,8 @@ std::vector<Change> changes(const EventReport& event) {
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
+std::string document(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
 std::string statistics_text(const trajectory::RunReader& run) {
   const trajectory::RunEnd end = run.end();
   std::string outcome = end.message;

@@ -11,6 +11,9 @@ namespace gradflow::cli {
 /// Null for NaN and infinity.
 nlohmann::ordered_json number(double value);
 
+/// The document that --json prints. Names in it that are not UTF-8 (a path may be anything) are mended.
+std::string document(const nlohmann::ordered_json& json);
+
 /// Outcome, counts, step sizes and wall time. Throws FileError.
 std::string statistics_text(const trajectory::RunReader& run);
 nlohmann::ordered_json statistics_json(const trajectory::RunReader& run);

@@ -71,7 +71,7 @@ void add_rows(std::vector<std::vector<std::string>>& rows, const std::string& na
     return;
   }
   for (const auto& [label, part] : value.items())
-    add_rows(rows, name, labels.empty() ? label : labels + "," + label, part);
+    add_rows(rows, name, labels.empty() ? label : fmt::format("{},{}", labels, label), part);
 }
 
 std::string text(const RunReader& run, const std::string& file) {
@@ -108,7 +108,7 @@ void add_show(CLI::App& app, Action& action) {
     action = [options](const std::string&) {
       require_run(options->run);
       const RunReader run(options->run);
-      fmt::print("{}", options->json ? json(run, options->run).dump(2) + "\n" : text(run, options->run));
+      fmt::print("{}", options->json ? document(json(run, options->run)) : text(run, options->run));
       return done;
     };
   });

@@ -37,7 +37,7 @@ std::string footer() {
          "\nExamples:\n"
          "  gradflow simulate data/paper.toml                        writes paper.h5 here\n"
          "  gradflow simulate data/paper.toml -o long.h5 --set solver.until=1e8 --set solver.method=fehlberg78\n"
-         "  gradflow simulate data/paper.toml --force --set save.words=[1,2,3,4]\n"
+         "  gradflow simulate data/paper.toml --force --set 'save.words=[1,2,3,4]'\n"
          "\n"
          "--set takes a value as TOML has it, or else as text. Progress and events go to standard error.";
 }

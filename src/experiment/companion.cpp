@@ -11,8 +11,9 @@ namespace {
 
 using Crossings = std::vector<solvers::Crossing<double>>;
 
-/// The cheapest way to give every one of `few` its own of `many`, both ascending, keeping the order: for each the index into `many`.
-/// Dynamic programming over the surplus: cost[i][s] = best cost of the first i when s of `many` were skipped.
+/// The cheapest way to give every one of `few` its own of `many`, both ascending, keeping the order: for each the index
+/// into `many`. Dynamic programming over the surplus: cost[i][s] = best cost of the first i when s of `many` were
+/// skipped.
 std::vector<std::size_t> align(const std::vector<double>& few, const std::vector<double>& many) {
   const std::size_t n = few.size(), surplus = many.size() - n;
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -41,7 +42,8 @@ std::vector<std::optional<solvers::Crossing<double>>> match(const Crossings& sol
   // By event and direction: positions in `solve` and in `companion`.
   std::map<std::pair<solvers::Index, int>, std::pair<std::vector<std::size_t>, std::vector<std::size_t>>> groups;
   for (std::size_t i = 0; i < solve.size(); ++i) groups[{solve[i].event, solve[i].direction}].first.push_back(i);
-  for (std::size_t i = 0; i < companion.size(); ++i) groups[{companion[i].event, companion[i].direction}].second.push_back(i);
+  for (std::size_t i = 0; i < companion.size(); ++i)
+    groups[{companion[i].event, companion[i].direction}].second.push_back(i);
 
   std::vector<std::optional<solvers::Crossing<double>>> partners(solve.size());
   for (const auto& [key, group] : groups) {

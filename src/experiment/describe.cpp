@@ -1,9 +1,9 @@
 // What a run's file says before the first step: settings, provenance, task, start, and the names of all that will grow.
 #include "experiment/recorder.hpp"
 
-#include <build_info.hpp>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <build_info.hpp>
 
 #include <algorithm>
 
@@ -16,10 +16,12 @@ using trajectory::Attribute;
 using trajectory::Column;
 using trajectory::Series;
 
-std::vector<double> row_major(const RowMatrix<double>& matrix) { return {matrix.data(), matrix.data() + matrix.size()}; }
+std::vector<double> row_major(const RowMatrix<double>& matrix) {
+  return {matrix.data(), matrix.data() + matrix.size()};
+}
 
-std::vector<Attribute> attributes(const settings::Experiment& experiment, const Flow<double>& flow, const Observables& observables,
-                                  double t0, const std::string& command_line) {
+std::vector<Attribute> attributes(const settings::Experiment& experiment, const Flow<double>& flow,
+                                  const Observables& observables, double t0, const std::string& command_line) {
   const settings::Start& start = experiment.model.start;
   const bool has_s1 = start.kind == settings::StartKind::gaussian || start.kind == settings::StartKind::orthogonal;
   const double m = static_cast<double>(flow.width()), m1 = static_cast<double>(flow.hidden());
@@ -28,7 +30,8 @@ std::vector<Attribute> attributes(const settings::Experiment& experiment, const 
       {"program", "gradflow"},
       {"version", std::string(build_info::version)},
       {"commit", std::string(build_info::commit)},
-      {"build", fmt::format("{}, {}, {}, {}", build_info::compiler, build_info::build_type, build_info::flags, build_info::architecture)},
+      {"build", fmt::format("{}, {}, {}, {}", build_info::compiler, build_info::build_type, build_info::flags,
+                            build_info::architecture)},
       {"created", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
       {"command", command_line},
       {"settings", settings::to_toml(experiment)},
@@ -71,10 +74,20 @@ Arrays task_arrays(const Task& task) {
   std::vector<Attribute> attributes{{"words", data.words}, {"target1", data.targets[0]}, {"target2", data.targets[1]}};
   if (data.common) attributes.emplace_back("common", *data.common);
   return {attributes,
-          {{"sample", task.samples()}, {"position", static_cast<std::int64_t>(length)}, {"class", data.class_names}, {"word", data.word_names}},
+          {{"sample", task.samples()},
+           {"position", static_cast<std::int64_t>(length)},
+           {"class", data.class_names},
+           {"word", data.word_names}},
           {{"tokens", {"sample", "position"}, tokens, "1", "words of each sample, from 0; padded with -1"},
-           {"labels", {"sample"}, std::vector<std::int64_t>(data.labels.begin(), data.labels.end()), "1", "label of each sample"},
-           {"sample_class", {"sample"}, std::vector<std::int64_t>(data.sample_class.begin(), data.sample_class.end()), "1",
+           {"labels",
+            {"sample"},
+            std::vector<std::int64_t>(data.labels.begin(), data.labels.end()),
+            "1",
+            "label of each sample"},
+           {"sample_class",
+            {"sample"},
+            std::vector<std::int64_t>(data.sample_class.begin(), data.sample_class.end()),
+            "1",
             "class of each sample, from 0"}}};
 }
 
@@ -93,21 +106,26 @@ Arrays start_arrays(const Flow<double>& flow, std::span<const double> x) {
 
 Series state_series(const Flow<double>& flow) {
   const char* const laws = "since t = 0, Frobenius norm over how far its terms have moved";
-  return {{{"hidden", flow.hidden()}, {"width", flow.width()}, {"word", flow.task().data().word_names}},
-          {{"W", {"hidden", "width"}, "1", "linear MLP", ""},
-           {"W_V", {"width", "word"}, "1", "value matrix", ""},
-           {"W_K", {"width", "word"}, "1", "key matrix", ""},
-           {"W_Q", {"width", "word"}, "1", "query matrix", ""},
-           {"law_drift_vw", {}, "1", fmt::format("change of u u^T - M W_V W_V^T {}", laws), "conservation law of the flow"},
-           {"law_drift_kq", {}, "1", fmt::format("change of W_K W_K^T - W_Q W_Q^T {}", laws), "conservation law of the flow"},
-           {"law_drift_W", {}, "1", fmt::format("change of W - a u^T / M {}", laws), "conservation law of the flow"}}};
+  return {
+      {{"hidden", flow.hidden()}, {"width", flow.width()}, {"word", flow.task().data().word_names}},
+      {{"W", {"hidden", "width"}, "1", "linear MLP", ""},
+       {"W_V", {"width", "word"}, "1", "value matrix", ""},
+       {"W_K", {"width", "word"}, "1", "key matrix", ""},
+       {"W_Q", {"width", "word"}, "1", "query matrix", ""},
+       {"law_drift_vw", {}, "1", fmt::format("change of u u^T - M W_V W_V^T {}", laws), "conservation law of the flow"},
+       {"law_drift_kq",
+        {},
+        "1",
+        fmt::format("change of W_K W_K^T - W_Q W_Q^T {}", laws),
+        "conservation law of the flow"},
+       {"law_drift_W", {}, "1", fmt::format("change of W - a u^T / M {}", laws), "conservation law of the flow"}}};
 }
 
 }  // namespace
 
-trajectory::RunDescription describe(const settings::Experiment& experiment, const Flow<double>& flow, std::span<const double> start,
-                                    const Observables& observables, const std::vector<FlowEvent>& events, double t0,
-                                    const std::string& command_line) {
+trajectory::RunDescription describe(const settings::Experiment& experiment, const Flow<double>& flow,
+                                    std::span<const double> start, const Observables& observables,
+                                    const std::vector<FlowEvent>& events, double t0, const std::string& command_line) {
   trajectory::RunDescription description{
       .attributes = attributes(experiment, flow, observables, t0, command_line),
       .observables = observable_series(observables),
@@ -116,14 +134,16 @@ trajectory::RunDescription describe(const settings::Experiment& experiment, cons
       .states = state_series(flow),
       .events = {},
       .crossing_values = {},
-      .verdicts = {"not applicable", "never", "at start and for good", "crossed once and for good", "several crossings, holds at the end",
-                   "crossed, does not hold at the end"},
+      .verdicts = {"not_applicable", "never", "at_start_and_for_good", "crossed_once_and_for_good",
+                   "crossings_holds_at_the_end", "crossings_does_not_hold_at_the_end"},
       .outcomes = {},
       .counts = {"accepted", "rejected_error", "rejected_not_finite", "evaluations_start", "evaluations_steps",
-                 "evaluations_outputs", "evaluations_events", "event_calls", "companion_accepted", "companion_evaluations"}};
+                 "evaluations_outputs", "evaluations_events", "event_calls", "companion_accepted",
+                 "companion_evaluations"}};
   for (const FlowEvent& event : events) description.events.push_back({event.name, event.condition});
   for (const CoupledDrift::Entry& entry : CoupledDrift::entries())
-    description.crossing_values.push_back({entry.name, {}, entry.unit, entry.long_name, "Yang et al. 2024, Theorem 3.1"});
+    description.crossing_values.push_back(
+        {entry.name, {}, entry.unit, entry.long_name, "Yang et al. 2024, Theorem 3.1"});
   for (int outcome = 0; outcome <= static_cast<int>(solvers::Outcome::interrupted); ++outcome)
     description.outcomes.emplace_back(solvers::name(static_cast<solvers::Outcome>(outcome)));
   return description;

@@ -2,7 +2,6 @@
 #include <gradflow/experiment/simulate.hpp>
 #include <gradflow/flows/start.hpp>
 #include <gradflow/storage/file_error.hpp>
-#include <gradflow/tasks/classify.hpp>
 #include <gradflow/tasks/co_occurrence.hpp>
 #include <gradflow/tasks/json_lines.hpp>
 #include <gradflow/trajectory/array_file.hpp>
@@ -12,7 +11,6 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
-
 
 namespace gradflow {
 namespace {
@@ -33,7 +31,8 @@ std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (!file.is_open() || file.bad() || std::filesystem::is_directory(path))
-    throw FileError(fmt::format("{}: cannot be read; check the path (relative ones start at the experiment's folder)", path.string()));
+    throw FileError(fmt::format("{}: cannot be read; check the path (relative ones start at the experiment's folder)",
+                                path.string()));
   return text;
 }
 
@@ -45,13 +44,14 @@ bool is_hdf5(const std::filesystem::path& path) {
 }
 
 TaskData make(const Experiment& experiment, const settings::CoOccurrenceTask& task) {
-  CoOccurrenceOptions options{.samples = task.samples,
-                              .length = task.length,
-                              .words = task.words,
-                              .fillers = task.fillers == settings::Fillers::distinct ? Fillers::distinct : Fillers::uniform,
-                              .targets = from_zero(task.targets),
-                              .common = from_zero(task.common),
-                              .classes = {}};
+  CoOccurrenceOptions options{
+      .samples = task.samples,
+      .length = task.length,
+      .words = task.words,
+      .fillers = task.fillers == settings::Fillers::distinct ? Fillers::distinct : Fillers::uniform,
+      .targets = from_zero(task.targets),
+      .common = from_zero(task.common),
+      .classes = {}};
   for (const settings::TaskClass& c : task.classes) {
     std::vector<Index> words;
     for (const std::int64_t word : c.words) words.push_back(word - 1);
@@ -68,10 +68,12 @@ TaskData read_hdf5_task(const Experiment& experiment, const settings::FileTask& 
   const auto labels = file.integers(prefix + "labels", 1);
   const std::optional<std::int64_t> words = file.integer_attribute("words", group);
   if (!words && !task.words)
-    wrong(experiment, "task.words", fmt::format("{} has no integer attribute `words`; state words = d here", task.path.string()));
+    wrong(experiment, "task.words",
+          fmt::format("{} has no integer attribute `words`; state words = d here", task.path.string()));
   if (words && task.words && *words != *task.words)
-    wrong(experiment, "task.words", fmt::format("is {}, but {} has the attribute words = {}; leave one of them out", *task.words,
-                                                task.path.string(), *words));
+    wrong(experiment, "task.words",
+          fmt::format("is {}, but {} has the attribute words = {}; leave one of them out", *task.words,
+                      task.path.string(), *words));
   TaskData data;
   data.words = words ? *words : *task.words;
   const auto length = static_cast<std::size_t>(tokens.shape[1]);
@@ -81,7 +83,12 @@ TaskData read_hdf5_task(const Experiment& experiment, const settings::FileTask& 
     std::copy_if(row.begin(), row.end(), std::back_inserter(sample), [](std::int64_t token) { return token != -1; });
     data.tokens.push_back(std::move(sample));
   }
-  for (const std::int64_t label : labels.values) data.labels.push_back(label == 1 ? 1 : label == -1 ? -1 : 0);
+  for (const std::int64_t label : labels.values) {
+    if (label != 1 && label != -1)
+      throw std::invalid_argument(
+          fmt::format("sample {} (from 0): a label must be 1 or -1; given {}", data.labels.size(), label));
+    data.labels.push_back(static_cast<int>(label));
+  }
   data.targets = from_zero(task.targets);
   data.common = from_zero(task.common);
   return data;
@@ -90,17 +97,21 @@ TaskData read_hdf5_task(const Experiment& experiment, const settings::FileTask& 
 TaskData make(const Experiment& experiment, const settings::FileTask& task) {
   if (!is_hdf5(task.path)) {
     const std::string text = read_text(task.path);
-    if (!task.words) wrong(experiment, "task.words", "a task in JSON Lines needs the size of its vocabulary: words = d");
+    if (!task.words)
+      wrong(experiment, "task.words", "a task in JSON Lines needs the size of its vocabulary: words = d");
     return from_json_lines(text, task.path.string(), *task.words, from_zero(task.targets), from_zero(task.common));
   }
-  TaskData data = read_hdf5_task(experiment, task);
-  static_cast<void>(Task(data));  // its checks come before those that classify relies on
-  classify(data);
-  return data;
+  try {
+    return Task(read_hdf5_task(experiment, task)).data();  // checked and classified
+  } catch (const std::invalid_argument& problem) {
+    throw std::invalid_argument(task.path.string() + ": " + problem.what());
+  }
 }
 
 TextSamples make(const settings::TextTask& task) {
-  const TextUnit unit = task.unit == "line" ? TextUnit::line : task.unit == "paragraph" ? TextUnit::paragraph : TextUnit::sentence;
+  const TextUnit unit = task.unit == "line"        ? TextUnit::line
+                        : task.unit == "paragraph" ? TextUnit::paragraph
+                                                   : TextUnit::sentence;
   return from_text(read_text(task.path), task.path.string(),
                    {.targets = task.targets,
                     .common = task.common,
@@ -117,17 +128,23 @@ Weights<double> read_start(const settings::Start& start) {
     return Eigen::Map<const RowMatrix<double>>(array.values.data(), array.shape[0], array.shape[1]);
   };
   const auto a = file.start("a", 1, start.snapshot);
-  return {matrix("W"), matrix("W_V"), matrix("W_K"), matrix("W_Q"), Eigen::Map<const Vector<double>>(a.values.data(), a.shape[0])};
+  return {matrix("W"), matrix("W_V"), matrix("W_K"), matrix("W_Q"),
+          Eigen::Map<const Vector<double>>(a.values.data(), a.shape[0])};
 }
 
 StartLaw law(settings::StartKind kind) {
   switch (kind) {
-    case settings::StartKind::kaiming_normal: return StartLaw::kaiming_normal;
-    case settings::StartKind::kaiming_uniform: return StartLaw::kaiming_uniform;
-    case settings::StartKind::linear_default: return StartLaw::linear_default;
-    case settings::StartKind::orthogonal: return StartLaw::orthogonal;
+    case settings::StartKind::kaiming_normal:
+      return StartLaw::kaiming_normal;
+    case settings::StartKind::kaiming_uniform:
+      return StartLaw::kaiming_uniform;
+    case settings::StartKind::linear_default:
+      return StartLaw::linear_default;
+    case settings::StartKind::orthogonal:
+      return StartLaw::orthogonal;
     case settings::StartKind::gaussian:
-    case settings::StartKind::file: break;
+    case settings::StartKind::file:
+      break;
   }
   return StartLaw::gaussian;
 }
@@ -156,12 +173,15 @@ Weights<double> make_start(const Experiment& experiment, const Task& task) {
     Weights<double> weights = read_start(start);
     check(weights, task.words());
     if (model.width && *model.width != weights.width())
-      wrong(experiment, "model.width", fmt::format("is {}, but W in {} has {} columns", *model.width, start.path.string(), weights.width()));
+      wrong(experiment, "model.width",
+            fmt::format("is {}, but W in {} has {} columns", *model.width, start.path.string(), weights.width()));
     if (model.hidden && *model.hidden != weights.hidden())
-      wrong(experiment, "model.hidden", fmt::format("is {}, but W in {} has {} rows", *model.hidden, start.path.string(), weights.hidden()));
+      wrong(experiment, "model.hidden",
+            fmt::format("is {}, but W in {} has {} rows", *model.hidden, start.path.string(), weights.hidden()));
     return weights;
   } catch (const std::invalid_argument& problem) {
-    wrong(experiment, "model.start", problem.what());
+    const std::string file = start.kind == settings::StartKind::file ? start.path.string() + ": " : "";
+    wrong(experiment, "model.start", file + problem.what());
   }
 }
 

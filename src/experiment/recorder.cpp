@@ -5,10 +5,15 @@
 namespace gradflow {
 
 SavePlan save_plan(const solvers::Clock<double>& clock, double until, std::size_t records, std::size_t snapshots) {
-  const std::vector<double> record_times = clock.evenly_spaced(0, until, records),
-                            snapshot_times = clock.evenly_spaced(0, until, snapshots);
+  const std::vector<double> record_times = clock.evenly_spaced(0, until, records);
+  std::vector<double> snapshot_times = clock.evenly_spaced(0, until, snapshots);
+  for (double& t : snapshot_times) {  // 7/21 and 1/3 of the way are one time, though rounded differently
+    const auto record = std::lower_bound(record_times.begin(), record_times.end(), t * (1 - 1e-12));
+    if (record != record_times.end() && *record <= t * (1 + 1e-12)) t = *record;
+  }
   SavePlan plan;
-  std::merge(record_times.begin(), record_times.end(), snapshot_times.begin(), snapshot_times.end(), std::back_inserter(plan.times));
+  std::merge(record_times.begin(), record_times.end(), snapshot_times.begin(), snapshot_times.end(),
+             std::back_inserter(plan.times));
   plan.times.erase(std::unique(plan.times.begin(), plan.times.end()), plan.times.end());
   for (const double t : plan.times) {
     plan.record.push_back(std::binary_search(record_times.begin(), record_times.end(), t));
@@ -49,8 +54,13 @@ void Recorder::snapshot(double t, std::span<const double> x) {
   const RowMatrix<double> V = w.W_V, K = w.W_K, Q = w.W_Q;  // files are row-major
   const std::array<double, 3> drifts = flow_.law_drifts(x);
   const auto view = [](const RowMatrix<double>& m) { return std::span(m.data(), static_cast<std::size_t>(m.size())); };
-  const std::array<std::span<const double>, 7> values{view(w.W), view(V), view(K), view(Q), std::span(&drifts[0], 1),
-                                                      std::span(&drifts[1], 1), std::span(&drifts[2], 1)};
+  const std::array<std::span<const double>, 7> values{view(w.W),
+                                                      view(V),
+                                                      view(K),
+                                                      view(Q),
+                                                      std::span(&drifts[0], 1),
+                                                      std::span(&drifts[1], 1),
+                                                      std::span(&drifts[2], 1)};
   writer_.snapshot(t, values);
   last_snapshot_ = t;
 }

@@ -14,17 +14,19 @@ struct SavePlan {
 SavePlan save_plan(const solvers::Clock<double>& clock, double until, std::size_t records, std::size_t snapshots);
 
 /// Everything about a run that its file says before the first step.
-trajectory::RunDescription describe(const settings::Experiment& experiment, const Flow<double>& flow, std::span<const double> start,
-                                    const Observables& observables, const std::vector<FlowEvent>& events, double t0,
-                                    const std::string& command_line);
+trajectory::RunDescription describe(const settings::Experiment& experiment, const Flow<double>& flow,
+                                    std::span<const double> start, const Observables& observables,
+                                    const std::vector<FlowEvent>& events, double t0, const std::string& command_line);
 
-/// Puts what an integration shows into the run's file, and tells the listener. `progress` knows all of a Progress but steps and loss.
+/// Puts what an integration shows into the run's file, and tells the listener. `progress` knows all of a Progress but
+/// steps and loss.
 class Recorder final : public solvers::Observer<double> {
  public:
-  /// `event_rows`: for each event that is integrated its row among all events. All references must outlive the recorder.
-  Recorder(trajectory::RunWriter& writer, const Flow<double>& flow, const Observables& observables, const CoupledDrift& drift,
-           const std::vector<FlowEvent>& events, std::vector<std::size_t> event_rows, const SavePlan& plan, Listener& listener,
-           std::function<Progress(double t)> progress);
+  /// `event_rows`: for each event that is integrated its row among all events. All references must outlive the
+  /// recorder.
+  Recorder(trajectory::RunWriter& writer, const Flow<double>& flow, const Observables& observables,
+           const CoupledDrift& drift, const std::vector<FlowEvent>& events, std::vector<std::size_t> event_rows,
+           const SavePlan& plan, Listener& listener, std::function<Progress(double t)> progress);
 
   void output(std::size_t index, double t, std::span<const double> x) override;
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override;

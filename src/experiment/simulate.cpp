@@ -15,11 +15,12 @@ namespace {
 using solvers::Clock;
 using Report = solvers::Report<double>;
 
-std::unique_ptr<Flow<double>> make_flow(const settings::Experiment& experiment, const Task& task, const Weights<double>& start) {
+std::unique_ptr<Flow<double>> make_flow(const settings::Experiment& experiment, const Task& task,
+                                        const Weights<double>& start) {
   const auto& rho = experiment.flow.rates;
   const Rates<double> rates{rho[0], rho[1], rho[2], rho[3]};
   return experiment.flow.formulation == settings::Formulation::full ? make_full_flow(task, start, rates)
-                                                                     : make_reduced_flow(task, start, rates);
+                                                                    : make_reduced_flow(task, start, rates);
 }
 
 std::vector<Index> tracked_words(const settings::Experiment& experiment, const Task& task) {
@@ -27,8 +28,8 @@ std::vector<Index> tracked_words(const settings::Experiment& experiment, const T
   if (experiment.save.words) {
     for (const std::int64_t word : *experiment.save.words) {
       if (word > task.words())
-        throw settings::Error({fmt::format("{}: save.words: word {} lies outside the vocabulary of {} words", experiment.source.string(),
-                                           word, task.words())});
+        throw settings::Error({fmt::format("{}: save.words: word {} lies outside the vocabulary of {} words",
+                                           experiment.source.string(), word, task.words())});
       words.push_back(word - 1);
     }
     return words;
@@ -46,13 +47,15 @@ double first_time_scale(const Flow<double>& flow, std::span<const double> x) {
   return std::isfinite(scale) ? scale : 1;
 }
 
-std::vector<FlowEvent> make_events(const settings::Experiment& experiment, const Task& task, const Observables& observables) {
+std::vector<FlowEvent> make_events(const settings::Experiment& experiment, const Task& task,
+                                   const Observables& observables) {
   const settings::Phases& phases = experiment.phases;
   std::vector<FlowEvent> events =
       standard_events(task, observables, {phases.bracket, phases.aligned, phases.attention_moves, phases.loss_below});
   std::vector<std::string> problems;
   for (const settings::Event& event : experiment.events) try {
-      events.push_back(level_event(observables, event.name, event.quantity, event.crosses, event.direction, event.stop));
+      events.push_back(
+          level_event(observables, event.name, event.quantity, event.crosses, event.direction, event.stop));
     } catch (const std::invalid_argument& problem) {
       problems.push_back(fmt::format("{}: event '{}': {}", event.where, event.name, problem.what()));
     }
@@ -69,8 +72,11 @@ std::size_t snapshots(const settings::Experiment& experiment, const Flow<double>
 /// The second solve sees events only.
 class CompanionObserver final : public solvers::Observer<double> {
  public:
-  CompanionObserver(Listener& listener, std::function<Progress(double)> progress) : listener_(listener), progress_(std::move(progress)) {}
-  void crossing(const solvers::Crossing<double>& crossing, std::span<const double>) override { located.push_back(crossing); }
+  CompanionObserver(Listener& listener, std::function<Progress(double)> progress)
+      : listener_(listener), progress_(std::move(progress)) {}
+  void crossing(const solvers::Crossing<double>& crossing, std::span<const double>) override {
+    located.push_back(crossing);
+  }
   void step(const solvers::Step<double>& step, std::span<const double>) override {
     ++steps_;
     if (!listener_.wants_progress()) return;
@@ -88,12 +94,17 @@ class CompanionObserver final : public solvers::Observer<double> {
   solvers::Index steps_ = 0;
 };
 
-trajectory::EventSummary summarize(bool applicable, int sign_at_start, int sign_at_end, std::span<const EventCrossing> crossings) {
-  trajectory::EventSummary summary{.applicable = applicable, .true_at_start = sign_at_start > 0, .true_at_end = sign_at_end > 0,
-                                   .ups = 0, .downs = 0};
+trajectory::EventSummary summarize(bool applicable, int sign_at_start, int sign_at_end,
+                                   std::span<const EventCrossing> crossings) {
+  trajectory::EventSummary summary{.applicable = applicable,
+                                   .true_at_start = sign_at_start > 0,
+                                   .true_at_end = sign_at_end > 0,
+                                   .ups = 0,
+                                   .downs = 0};
   for (const EventCrossing& crossing : crossings) {
     ++(crossing.direction > 0 ? summary.ups : summary.downs);
-    if (crossing.direction > 0 && sign_at_end > 0) summary.for_good = crossing.t, summary.for_good_error = crossing.t_error;
+    if (crossing.direction > 0 && sign_at_end > 0)
+      summary.for_good = crossing.t, summary.for_good_error = crossing.t_error;
   }
   const auto verdict = applicable ? solvers::verdict(sign_at_start > 0, sign_at_end > 0, crossings.size())
                                   : solvers::Verdict::not_applicable;
@@ -124,8 +135,11 @@ struct Simulation::Parts {
 
   solvers::Limits<double> limits() const {
     const settings::Solver& s = experiment.solver;
-    return {.steps = s.max_steps, .rejections = s.max_rejections, .wall_seconds = s.max_wall_seconds,
-            .initial_step = s.initial_step, .max_step = s.max_step};
+    return {.steps = s.max_steps,
+            .rejections = s.max_rejections,
+            .wall_seconds = s.max_wall_seconds,
+            .initial_step = s.initial_step,
+            .max_step = s.max_step};
   }
 
   /// Integrates at `loosen` times the tolerances.
@@ -172,13 +186,15 @@ const Flow<double>& Simulation::flow() const { return *parts_->flow; }
 const std::vector<FlowEvent>& Simulation::events() const { return parts_->events; }
 double Simulation::t0() const { return parts_->clock.t0(); }
 
-RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, const std::string& command_line, Listener& listener) {
+RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, const std::string& command_line,
+                          Listener& listener) {
   Parts& p = *parts_;
   trajectory::RunWriter writer(
       file, describe(p.experiment, *p.flow, p.x0, p.observables, p.events, p.clock.t0(), command_line), overwrite);
   const CoupledDrift drift(p.start, p.observables.context().words);
-  const SavePlan plan = save_plan(p.clock, p.experiment.solver.until, static_cast<std::size_t>(p.experiment.save.records),
-                                  snapshots(p.experiment, *p.flow));
+  const SavePlan plan =
+      save_plan(p.clock, p.experiment.solver.until, static_cast<std::size_t>(p.experiment.save.records),
+                snapshots(p.experiment, *p.flow));
   std::vector<std::size_t> rows;  // of the events that are integrated, among all
   for (std::size_t i = 0; i < p.events.size(); ++i)
     if (p.events[i].applicable) rows.push_back(i);
@@ -193,7 +209,8 @@ RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, con
   const auto summarize_all = [&] {
     for (std::size_t i = 0, integrated = 0; i < p.events.size(); ++i) {
       std::vector<EventCrossing> own;
-      std::copy_if(result.crossings.begin(), result.crossings.end(), std::back_inserter(own), [i](const auto& c) { return c.event == i; });
+      std::copy_if(result.crossings.begin(), result.crossings.end(), std::back_inserter(own),
+                   [i](const auto& c) { return c.event == i; });
       const bool applicable = p.events[i].applicable;
       const std::size_t j = integrated;
       if (applicable) ++integrated;
@@ -205,15 +222,16 @@ RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, con
     const Report companion = result.companion.value_or(Report{});
     writer.set_run({static_cast<std::int64_t>(result.report.outcome),
                     result.report.message(),
-                    {c.accepted, c.rejected_error, c.rejected_not_finite, c.for_start, c.for_steps, c.for_outputs, c.for_events,
-                     c.event_calls, companion.counts.accepted, companion.counts.evaluations()},
+                    {c.accepted, c.rejected_error, c.rejected_not_finite, c.for_start, c.for_steps, c.for_outputs,
+                     c.for_events, c.event_calls, companion.counts.accepted, companion.counts.evaluations()},
                     result.report.wall_seconds + companion.wall_seconds});
   };
   summarize_all();
 
   if (p.experiment.solver.error_bars && result.report.reached_target()) {
     std::optional<CompanionObserver> observer;
-    result.companion = p.integrate(10, {}, [&](auto progress) -> CompanionObserver& { return observer.emplace(listener, progress); });
+    result.companion =
+        p.integrate(10, {}, [&](auto progress) -> CompanionObserver& { return observer.emplace(listener, progress); });
     if (result.companion->reached_target()) {
       const auto partners = match(recorder->located(), observer->located);
       for (std::size_t i = 0; i < partners.size(); ++i) {

@@ -15,7 +15,8 @@ Real inverse_root(Index m) {
   return 1 / sqrt(Real(m));
 }
 
-/// The same inner products in min(rows, columns) dimensions: the laws are m x m, but no larger than the vectors that they are made of.
+/// The same inner products in min(rows, columns) dimensions: the laws are m x m, but no larger than the vectors that
+/// they are made of.
 template <class Real>
 Matrix<Real> compress(Matrix<Real> vectors) {
   if (vectors.rows() <= vectors.cols()) return vectors;
@@ -23,16 +24,14 @@ Matrix<Real> compress(Matrix<Real> vectors) {
   return qr.topRows(vectors.cols()).template triangularView<Eigen::Upper>();
 }
 
-/// The change of a law X / rate_x - Y / rate_y (m x m) since t = 0, over how far X and Y have moved; a frozen term is a law by itself.
+/// The change of a law X / rate_x - Y / rate_y (m x m) since t = 0, over how far X and Y have moved; a frozen term is a
+/// law by itself.
 template <class Real>
 Real drift(const Matrix<Real>& dX, const Matrix<Real>& dY, Real rate_x, Real rate_y) {
   const Real x = rate_x > 0 ? rate_x : Real(1), y = rate_y > 0 ? rate_y : Real(1);
-  Real change = 0;
-  if (rate_x > 0 && rate_y > 0)
-    change = (dX / x - dY / y).norm();
-  else
-    change = (rate_x > 0 ? Real(0) : Real(dX.norm())) + (rate_y > 0 ? Real(0) : Real(dY.norm()));
-  const Real moved = dX.norm() / x + dY.norm() / y;
+  const Real moved_x = dX.norm() / x, moved_y = dY.norm() / y, moved = moved_x + moved_y;
+  Real change = (dX / x - dY / y).norm();
+  if (!(rate_x > 0 && rate_y > 0)) change = (rate_x > 0 ? Real(0) : moved_x) + (rate_y > 0 ? Real(0) : moved_y);
   return moved > 0 ? Real(change / moved) : Real(0);
 }
 
@@ -42,7 +41,10 @@ template <class Real>
 AttentionFlow<Real>::AttentionFlow(const Task& task, const Weights<Real>& start, Rates<Real> rates, solvers::Block head)
     : Flow<Real>(task, rates), start_(start), head_(std::move(head)) {
   for (const Real& rate : {rates.W, rates.W_V, rates.W_K, rates.W_Q})
-    if (!(rate >= 0)) throw std::invalid_argument("flow: a matrix's rate must be >= 0");
+    if (!(rate >= 0)) {
+      throw std::invalid_argument("flow: a matrix's rate must be >= 0 (0 freezes it), but one is " +
+                                  std::to_string(static_cast<double>(rate)));
+    }
   check(start_.template cast<double>(), task.words());
   G_.resize(static_cast<std::size_t>(task.words()));
   gV_.resize(G_.size());
@@ -53,8 +55,11 @@ AttentionFlow<Real>::AttentionFlow(const Task& task, const Weights<Real>& start,
 template <class Real>
 std::vector<solvers::Block> AttentionFlow<Real>::blocks() const {
   const Index m = width(), d = start_.words();
-  return {head_, {.name = "W_V", .rows = m, .columns = d}, {.name = "W_K", .rows = m, .columns = d},
-          {.name = "W_Q", .rows = m, .columns = d}, {.name = "integrated_power", .measured = false}};
+  return {head_,
+          {.name = "W_V", .rows = m, .columns = d},
+          {.name = "W_K", .rows = m, .columns = d},
+          {.name = "W_Q", .rows = m, .columns = d},
+          {.name = "integrated_power", .measured = false}};
 }
 
 template <class Real>
@@ -86,18 +91,21 @@ void AttentionFlow<Real>::scores(State x, std::span<Real> A) const {
 }
 
 template <class Real>
-void AttentionFlow<Real>::add_attention_gradient(State x, std::span<const Real> gA, const PerMatrix<Real>& scale,
-                                                 Real* dW_K, Real* dW_Q) const {
+void AttentionFlow<Real>::attention_derivative(State x, std::span<const Real> gA, Real* dW_K, Real* dW_Q) const {
   const WordPairs& pairs = this->model().pairs();
   const ConstMatrix K = W_K(x), Q = W_Q(x);
   Eigen::Map<Matrix<Real>> dK(dW_K, K.rows(), K.cols()), dQ(dW_Q, K.rows(), K.cols());
+  dK.setZero();
+  dQ.setZero();
+  const Real scale = inverse_root<Real>(width()), scale_K = this->rates().W_K * scale,
+             scale_Q = this->rates().W_Q * scale;
   for (Index j = 0; j < static_cast<Index>(pairs.queries().size()); ++j) {
     const Index query = pairs.queries()[static_cast<std::size_t>(j)];
     for (Index pair = pairs.begin(j); pair < pairs.begin(j + 1); ++pair) {
       const Real g = gA[static_cast<std::size_t>(pair)];
       const Index key = pairs.key(pair);
-      dK.col(key) += (scale[2] * g) * Q.col(query);
-      dQ.col(query) += (scale[3] * g) * K.col(key);
+      dK.col(key) += (scale_K * g) * Q.col(query);
+      dQ.col(query) += (scale_Q * g) * K.col(key);
     }
   }
 }
@@ -118,9 +126,7 @@ void AttentionFlow<Real>::derivative(Real, State x, std::span<Real> dx) const {
   Real* const dW_V = dx.data() + head_.size();
   Eigen::Map<Matrix<Real>>(dW_V, m, d).noalias() = (rho.W_V * head) * gV.transpose();
   Real *const dW_K = dW_V + m * d, *const dW_Q = dW_K + m * d;
-  std::fill(dW_K, dW_Q + m * d, Real(0));
-  const Real scale = inverse_root<Real>(m);
-  add_attention_gradient(x, gA_, {0, 0, rho.W_K * scale, rho.W_Q * scale}, dW_K, dW_Q);
+  attention_derivative(x, gA_, dW_K, dW_Q);
 
   Real power = rho.W * M() * p.squaredNorm() + rho.W_V * head.squaredNorm() * gV.squaredNorm();
   if (rho.W_K > 0) power += ConstVector(dW_K, m * d).squaredNorm() / rho.W_K;
@@ -140,11 +146,10 @@ PerMatrix<Real> AttentionFlow<Real>::power(State x, std::span<const Real> gV_val
   const Rates<Real>& rho = this->rates();
   const Index m = width(), d = start_.words();
   const ConstVector gV(gV_values.data(), d);
-  const Real scale = inverse_root<Real>(m);
-  Matrix<Real> dK = Matrix<Real>::Zero(m, d), dQ = dK;
-  add_attention_gradient(x, gA, {0, 0, rho.W_K * scale, rho.W_Q * scale}, dK.data(), dQ.data());
-  return {rho.W * rho.W * M() * (W_V(x) * gV).squaredNorm(), rho.W_V * rho.W_V * U(x) * gV.squaredNorm(), dK.squaredNorm(),
-          dQ.squaredNorm()};
+  Matrix<Real> dK(m, d), dQ(m, d);
+  attention_derivative(x, gA, dK.data(), dQ.data());
+  return {rho.W * rho.W * M() * (W_V(x) * gV).squaredNorm(), rho.W_V * rho.W_V * U(x) * gV.squaredNorm(),
+          dK.squaredNorm(), dQ.squaredNorm()};
 }
 
 template <class Real>
@@ -156,24 +161,21 @@ template <class Real>
 std::array<Real, 3> AttentionFlow<Real>::law_drifts(State x) const {
   const Rates<Real>& rho = this->rates();
   const Index m = width(), d = start_.words();
-  const Vector<Real> head = u(x), head0 = start_.W.transpose() * start_.a;
+  const Vector<Real> head0 = start_.W.transpose() * start_.a;
   Matrix<Real> vw_terms(m, 2 * d + 2), kq_terms(m, 4 * d);
-  vw_terms << head, head0, W_V(x), start_.W_V;
-  kq_terms << W_K(x), start_.W_K, W_Q(x), start_.W_Q;
+  vw_terms << u(x) - head0, head0, W_V(x) - start_.W_V, start_.W_V;
+  kq_terms << W_K(x) - start_.W_K, start_.W_K, W_Q(x) - start_.W_Q, start_.W_Q;
   vw_terms = compress<Real>(vw_terms);
   kq_terms = compress<Real>(kq_terms);
-  // X X^T now less X X^T at t = 0, the columns of X now standing at `from`, those at t = 0 behind them.
+  // X X^T now less X X^T at t = 0, from the steps D = X now - X at t = 0 that stand at `from` and X at t = 0 behind
+  // them: a difference of the two products would lose what little K and Q move.
   const auto change = [](const Matrix<Real>& terms, Index from, Index columns) -> Matrix<Real> {
-    const auto now = terms.middleCols(from, columns), then = terms.middleCols(from + columns, columns);
-    return now * now.transpose() - then * then.transpose();
+    const auto D = terms.middleCols(from, columns), then = terms.middleCols(from + columns, columns);
+    return D * (D + then).transpose() + then * D.transpose();
   };
   const Real vw = drift<Real>(change(vw_terms, 0, 1), M() * change(vw_terms, 2, d), rho.W, rho.W_V);
   const Real kq = drift<Real>(change(kq_terms, 0, d), change(kq_terms, 2 * d, d), rho.W_K, rho.W_Q);
-  // W moves along a (u - u0)^T / M only. Zero by construction where W is reconstructed from u.
-  const RowMatrix<Real> moved = W(x) - start_.W;
-  const Real distance = moved.norm();
-  const Real rank_one = distance > 0 ? Real((moved - start_.a * (head - head0).transpose() / M()).norm() / distance) : Real(0);
-  return {vw, kq, rank_one};
+  return {vw, kq, W_drift(x)};
 }
 
 template class AttentionFlow<double>;

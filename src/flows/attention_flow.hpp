@@ -3,8 +3,8 @@
 
 namespace gradflow {
 
-/// What the full and the reduced flow share: W_V, W_K, W_Q as weights, and all that needs of W only u = W^T a. The state is
-/// [head | W_V | W_K | W_Q | integrated power], the head being W (rows) or u; matrices are stored by columns.
+/// What the full and the reduced flow share: W_V, W_K, W_Q as weights, and all that needs of W only u = W^T a. The
+/// state is [head | W_V | W_K | W_Q | integrated power], the head being W (rows) or u; matrices are stored by columns.
 template <class Real>
 class AttentionFlow : public Flow<Real> {
  public:
@@ -43,6 +43,8 @@ class AttentionFlow : public Flow<Real> {
   /// The head's derivative from p = W_V gV.
   virtual void head_derivative(const Vector<Real>& p, std::span<Real> dx) const = 0;
   virtual RowMatrix<Real> W(State x) const = 0;
+  /// |(W - a u^T / M) - the same at t = 0| over |W - W(0)|; no law where W is made from u.
+  virtual Real W_drift(State) const { return 0; }
 
   const Weights<Real>& start() const { return start_; }
   Real M() const { return Real(start_.hidden()); }
@@ -56,8 +58,8 @@ class AttentionFlow : public Flow<Real> {
   ConstMatrix W_K(State x) const { return matrix(x, 1); }
   ConstMatrix W_Q(State x) const { return matrix(x, 2); }
 
-  /// dW_K = W_Q gA^T and dW_Q = W_K gA, each times `scale`; both [m, d] and zero beforehand.
-  void add_attention_gradient(State x, std::span<const Real> gA, const PerMatrix<Real>& scale, Real* dW_K, Real* dW_Q) const;
+  /// W_K' and W_Q', both [m, d], rates included.
+  void attention_derivative(State x, std::span<const Real> gA, Real* dW_K, Real* dW_Q) const;
 
   Weights<Real> start_;
   solvers::Block head_;

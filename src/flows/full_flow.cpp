@@ -10,8 +10,10 @@ class FullFlow final : public AttentionFlow<Real> {
 
  public:
   FullFlow(const Task& task, const Weights<Real>& start, Rates<Real> rates)
-      : AttentionFlow<Real>(task, start, rates,
-                            {.name = "W", .rows = start.hidden(), .columns = start.width(), .vectors = solvers::Block::Vectors::rows}) {}
+      : AttentionFlow<Real>(
+            task, start, rates,
+            {.name = "W", .rows = start.hidden(), .columns = start.width(), .vectors = solvers::Block::Vectors::rows}) {
+  }
 
  private:
   using Rows = Eigen::Map<const RowMatrix<Real>>;
@@ -27,6 +29,12 @@ class FullFlow final : public AttentionFlow<Real> {
         this->start().a * (this->rates().W * p).transpose();
   }
   RowMatrix<Real> W(State x) const override { return rows(x.data()); }
+  Real W_drift(State x) const override {
+    const Vector<Real>& a = this->start().a;
+    const RowMatrix<Real> moved = W(x) - this->start().W;  // a multiple of a in every column
+    const Real distance = moved.norm();
+    return distance > 0 ? Real((moved - a * (a.transpose() * moved) / this->M()).norm() / distance) : Real(0);
+  }
 };
 
 }  // namespace

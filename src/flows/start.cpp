@@ -26,18 +26,27 @@ void fill(Dense& matrix, StartLaw law, double fan_in, double s, Generator& gener
   using Uniform = boost::random::uniform_real_distribution<double>;
   const auto uniform = [](double bound) { return Uniform(-bound, bound); };
   switch (law) {
-    case StartLaw::kaiming_normal: return fill(matrix, Normal(0, std::sqrt(2 / fan_in)), generator);
-    case StartLaw::kaiming_uniform: return fill(matrix, uniform(std::sqrt(6 / fan_in)), generator);
-    case StartLaw::linear_default: return fill(matrix, uniform(1 / std::sqrt(fan_in)), generator);
-    case StartLaw::gaussian: return fill(matrix, Normal(0, s), generator);
-    case StartLaw::orthogonal: return fill(matrix, Normal(0, 1), generator);
+    case StartLaw::kaiming_normal:
+      return fill(matrix, Normal(0, std::sqrt(2 / fan_in)), generator);
+    case StartLaw::kaiming_uniform:
+      return fill(matrix, uniform(std::sqrt(6 / fan_in)), generator);
+    case StartLaw::linear_default:
+      return fill(matrix, uniform(1 / std::sqrt(fan_in)), generator);
+    case StartLaw::gaussian:
+      return fill(matrix, Normal(0, s), generator);
+    case StartLaw::orthogonal:
+      return fill(matrix, Normal(0, 1), generator);
   }
 }
 
-/// `columns` orthonormal columns spanning what `gaussian`'s columns span: uniformly distributed (Haar).
+/// Orthonormal columns spanning what `gaussian`'s columns span: uniformly distributed (Haar), once the diagonal of R is
+/// positive (Mezzadri 2007; a Householder decomposition alone fixes the sign of each column's first entry).
 Matrix<double> orthonormal(const Matrix<double>& gaussian) {
-  return Eigen::HouseholderQR<Matrix<double>>(gaussian).householderQ() *
-         Matrix<double>::Identity(gaussian.rows(), gaussian.cols());
+  const Eigen::HouseholderQR<Matrix<double>> qr(gaussian);
+  Matrix<double> Q = qr.householderQ() * Matrix<double>::Identity(gaussian.rows(), gaussian.cols());
+  for (Eigen::Index j = 0; j < Q.cols(); ++j)
+    if (qr.matrixQR()(j, j) < 0) Q.col(j) *= -1;
+  return Q;
 }
 
 void make_orthogonal(Weights<double>& w, const StandardDeviations& s) {
@@ -86,7 +95,8 @@ void check(const Weights<double>& w, Eigen::Index words) {
     if (matrix.rows() != rows || matrix.cols() != columns)
       throw std::invalid_argument(std::string("start: ") + name + " has shape " + shape(matrix.rows(), matrix.cols()) +
                                   ", but must have " + shape(rows, columns));
-    if (!matrix.allFinite()) throw std::invalid_argument(std::string("start: ") + name + " has entries that are not finite");
+    if (!matrix.allFinite())
+      throw std::invalid_argument(std::string("start: ") + name + " has entries that are not finite");
   };
   if (w.W.size() == 0) throw std::invalid_argument("start: W is empty");
   require("W", w.W, w.a.size(), w.W.cols());

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::array<CoupledDrift::Entry, 6> table{{
     {"drift_U", "1", "|U - U(0)| / U(0)"},
-    {"drift_Gamma", "1", "largest change of Gamma among tracked words, over the largest squared column of W_V at t = 0"},
+    {"drift_Gamma", "1",
+     "largest change of Gamma among tracked words, over the largest squared column of W_V at t = 0"},
     {"drift_B", "1", "largest change of B among tracked words, over the largest columns of W_K and W_Q at t = 0"},
     {"drift_S_K", "1", "largest change of W_K^T W_K among tracked words, over the largest squared column at t = 0"},
     {"drift_S_Q", "1", "largest change of W_Q^T W_Q among tracked words, over the largest squared column at t = 0"},
@@ -50,7 +51,8 @@ std::vector<double> CoupledDrift::evaluate(Moment& moment) const {
   const auto now = grams(moment);
   for (std::size_t kind = 0; kind < 4; ++kind) {
     double change = 0;
-    for (std::size_t i = 0; i < now[kind].size(); ++i) change = std::max(change, std::abs(now[kind][i] - grams_[kind][i]));
+    for (std::size_t i = 0; i < now[kind].size(); ++i)
+      change = std::max(change, std::abs(now[kind][i] - grams_[kind][i]));
     drifts.push_back(change / scales_[kind]);
   }
   const PerMatrix<double> power = moment.flow().power(moment.x(), moment.gV(), moment.gA());

@@ -35,18 +35,18 @@ double aligned(Moment& moment, double c) {
 
 std::vector<FlowEvent> standard_events(const Task& task, const Observables& observables, const EventLevels& levels) {
   const bool common = task.data().common.has_value();
-  std::vector<FlowEvent> events{
-      {"classified", "min_i z_i > 0", true, false, [](Moment& m) { return m.margin_min(); }},
-      {"overtaken", "-G'(3) > max(G'(1), G'(2))", common, false, overtaken}};
+  std::vector<FlowEvent> events{{"classified", "min_i z_i > 0", true, false, [](Moment& m) { return m.margin_min(); }},
+                                {"overtaken", "-G'(3) > max(G'(1), G'(2))", common, false, overtaken}};
   for (const double C : levels.bracket)
     events.push_back({fmt::format("bracket({})", C),
                       fmt::format("(1+{0}) max(G'(1), G'(2)) < -G'(3) < (1-{0}) (G'(1) + G'(2))", C), common, false,
                       [C](Moment& m) { return bracket(m, C); }});
   for (const double c : levels.aligned)
-    events.push_back({c == 0 ? "aligned" : fmt::format("aligned({})", c), fmt::format("min(G(1), G(2), -G(3)) > {}", c), common,
-                      false, [c](Moment& m) { return aligned(m, c); }});
+    events.push_back({c == 0 ? "aligned" : fmt::format("aligned({})", c), fmt::format("min(G(1), G(2), -G(3)) > {}", c),
+                      common, false, [c](Moment& m) { return aligned(m, c); }});
   for (const double e : levels.attention_moves) {
-    FlowEvent event = level_event(observables, fmt::format("attention_moves({})", threshold(e)), "attention_shift", e, +1, false);
+    FlowEvent event =
+        level_event(observables, fmt::format("attention_moves({})", threshold(e)), "attention_shift", e, +1, false);
     event.condition = fmt::format("max |P_iq(k; t) - P_iq(k; 0)| > {}", threshold(e));
     events.push_back(std::move(event));
   }
@@ -55,14 +55,16 @@ std::vector<FlowEvent> standard_events(const Task& task, const Observables& obse
   return events;
 }
 
-FlowEvent level_event(const Observables& observables, std::string name, const std::string& quantity, double level, int direction,
-                      bool stop) {
-  return {std::move(name), fmt::format("{} {} {}", quantity, direction > 0 ? '>' : '<', threshold(level)), true, stop,
-          [value = observables.scalar(quantity), level, direction](Moment& m) { return direction * (value(m) - level); }};
+FlowEvent level_event(const Observables& observables, std::string name, const std::string& quantity, double level,
+                      int direction, bool stop) {
+  return {
+      std::move(name), fmt::format("{} {} {}", quantity, direction > 0 ? '>' : '<', threshold(level)), true, stop,
+      [value = observables.scalar(quantity), level, direction](Moment& m) { return direction * (value(m) - level); }};
 }
 
 WatchedFlow::WatchedFlow(const Flow<double>& flow, const std::vector<FlowEvent>& events) : flow_(flow), moment_(flow) {
-  std::copy_if(events.begin(), events.end(), std::back_inserter(events_), [](const FlowEvent& e) { return e.applicable; });
+  std::copy_if(events.begin(), events.end(), std::back_inserter(events_),
+               [](const FlowEvent& e) { return e.applicable; });
 }
 
 std::vector<solvers::Event> WatchedFlow::events() const {

@@ -63,7 +63,8 @@ const std::array<double, 3>& Moment::G_rates() {
     std::array<double, 3> Gamma_gV{};
     flow_.Gamma_times(x_, gV(), words, Gamma_gV);
     for (std::size_t i = 0; i < 3; ++i)
-      G_rates_[i] = flow_.rates().W_V * U() * gV_[static_cast<std::size_t>(words[i])] + flow_.rates().W * M * Gamma_gV[i];
+      G_rates_[i] =
+          flow_.rates().W_V * U() * gV_[static_cast<std::size_t>(words[i])] + flow_.rates().W * M * Gamma_gV[i];
     if (!data.common) G_rates_[2] = std::numeric_limits<double>::quiet_NaN();
     has_G_rates_ = true;
   }
@@ -78,8 +79,7 @@ std::array<double, 3> Moment::G_targets() {
 }
 
 Origin Moment::origin() {
-  return {forward().attention, forward_.loss,           U(), flow_.trace_Gamma(x_), flow_.trace_S_K(x_),
-          flow_.trace_S_Q(x_)};
+  return {forward().attention, forward_.loss, U(), flow_.trace_Gamma(x_), flow_.trace_S_K(x_), flow_.trace_S_Q(x_)};
 }
 
 }  // namespace gradflow

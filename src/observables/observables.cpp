@@ -12,8 +12,10 @@ std::pair<std::string, std::vector<std::string>> split(const std::string& quanti
   const std::size_t open = quantity.find('[');
   if (open == std::string::npos) return {quantity, {}};
   if (quantity.back() != ']')
-    throw std::invalid_argument("quantity '" + quantity + "': the bracket does not close; write \"G[3]\" or \"B[2,1]\"");
-  std::istringstream inside(quantity.substr(open + 1, quantity.size() - open - 2));
+    throw std::invalid_argument("quantity '" + quantity +
+                                "': the bracket does not close; write \"G[3]\" or \"B[2,1]\"");
+  // The comma behind the last index makes "G[3,]" two indices, the second empty.
+  std::istringstream inside(quantity.substr(open + 1, quantity.size() - open - 2) + ",");
   std::vector<std::string> indices;
   for (std::string index; std::getline(inside, index, ',');) {
     index.erase(std::remove(index.begin(), index.end(), ' '), index.end());
@@ -65,15 +67,17 @@ void Observables::evaluate(Moment& moment, std::span<double> out) const {
 std::function<double(Moment&)> Observables::scalar(const std::string& quantity) const {
   const auto [name, indices] = split(quantity);
   const auto rows = observable_table();
-  const auto row = std::find_if(rows.begin(), rows.end(), [&, &wanted = name](const Observable& o) { return o.name == wanted; });
+  const auto row =
+      std::find_if(rows.begin(), rows.end(), [&, &wanted = name](const Observable& o) { return o.name == wanted; });
   if (row == rows.end()) {
     std::vector<std::string> names;
     for (const Observable& o : rows) names.push_back(o.name);
     throw std::invalid_argument("unknown quantity '" + quantity + "'; there are: " + join(names));
   }
   if (indices.size() != row->dimensions.size())
-    throw std::invalid_argument("quantity '" + quantity + "': " + row->name + " has " + std::to_string(row->dimensions.size()) +
-                                " indices" + (row->dimensions.empty() ? "" : " [" + join(row->dimensions) + "]") + ", but " +
+    throw std::invalid_argument("quantity '" + quantity + "': " + row->name + " has " +
+                                std::to_string(row->dimensions.size()) + " indices" +
+                                (row->dimensions.empty() ? "" : " [" + join(row->dimensions) + "]") + ", but " +
                                 std::to_string(indices.size()) + " were given");
   std::size_t place = 0;
   for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -88,8 +92,8 @@ std::function<double(Moment&)> Observables::scalar(const std::string& quantity) 
     };
     const std::size_t at = words && position(numbers) < numbers.size() ? position(numbers) : position(names);
     if (at == names.size())
-      throw std::invalid_argument("quantity '" + quantity + "': no " + (words ? "tracked word" : dimension) + " '" + indices[i] +
-                                  "'; there are: " + join(words ? numbers : names) +
+      throw std::invalid_argument("quantity '" + quantity + "': no " + (words ? "tracked word" : dimension) + " '" +
+                                  indices[i] + "'; there are: " + join(words ? numbers : names) +
                                   (words ? " (track more with save.words)" : ""));
     place = place * names.size() + at;
   }

@@ -41,13 +41,14 @@ double law_drift(double X, double X0, double rate_x, double Y, double Y0, double
   const double x = rate_x > 0 ? 1 / rate_x : 1, y = rate_y > 0 ? 1 / rate_y : 1;
   const double larger = std::max(std::abs(X * x), std::abs(Y * y));
   double change = (X - X0) * x - (Y - Y0) * y;
-  if (!(rate_x > 0 && rate_y > 0)) change = (rate_x > 0 ? 0 : X - X0) - (rate_y > 0 ? 0 : Y - Y0);
+  if (!(rate_x > 0 && rate_y > 0)) change = (rate_x > 0 ? 0 : std::abs(X - X0)) + (rate_y > 0 ? 0 : std::abs(Y - Y0));
   return larger > 0 ? change / larger : 0;
 }
 
 double accuracy(Moment& moment, const Context&) {
   const std::vector<double>& z = moment.forward().margin;
-  return static_cast<double>(std::count_if(z.begin(), z.end(), [](double v) { return v > 0; })) / static_cast<double>(z.size());
+  return static_cast<double>(std::count_if(z.begin(), z.end(), [](double v) { return v > 0; })) /
+         static_cast<double>(z.size());
 }
 
 double attention_shift(Moment& moment, const Context& context) {
@@ -71,7 +72,8 @@ double drift_kq(Moment& moment, const Context& context) {
 }
 
 double energy_defect(Moment& moment, const Context& context) {
-  return (moment.forward().loss + moment.flow().integrated_power(moment.x()) - context.origin.loss) / context.origin.loss;
+  return (moment.forward().loss + moment.flow().integrated_power(moment.x()) - context.origin.loss) /
+         context.origin.loss;
 }
 
 const char* const equation1 = "Yang et al. 2024, equation 1";
@@ -79,35 +81,72 @@ const char* const coupled = "Yang et al. 2024, Appendix C (coupled dynamical sys
 
 const std::vector<Observable>& table() {
   static const std::vector<Observable> rows{
-      {"loss", {}, "1", "training loss: mean of log(1 + exp(-z_i))", equation1,
-       scalar([](Moment& m, const Context&) { return m.forward().loss; })},
+      {"loss", {}, "1", "training loss: mean of log(1 + exp(-z_i))", equation1, scalar([](Moment& m, const Context&) {
+         return m.forward().loss;
+       })},
       {"accuracy", {}, "1", "fraction of samples with margin z_i > 0", equation1, scalar(accuracy)},
-      {"margin_min", {}, "1", "smallest margin, min_i z_i = min_i y_i F(X_i)", equation1,
+      {"margin_min",
+       {},
+       "1",
+       "smallest margin, min_i z_i = min_i y_i F(X_i)",
+       equation1,
        scalar([](Moment& m, const Context&) { return m.margin_min(); })},
-      {"loss_class", {"class"}, "1", "mean loss over the samples of each class", equation1,
+      {"loss_class",
+       {"class"},
+       "1",
+       "mean loss over the samples of each class",
+       equation1,
        [](Moment& m, const Context&, Out out) { by_class(m, m.forward().sample_loss, true, out); }},
-      {"gradient_sum", {"class"}, "1", "S_c = sum over class c of g_i = 1 / (1 + exp(z_i))",
+      {"gradient_sum",
+       {"class"},
+       "1",
+       "S_c = sum over class c of g_i = 1 / (1 + exp(z_i))",
        "Yang et al. 2024, Lemmas 4.4 and 4.5",
        [](Moment& m, const Context&, Out out) { by_class(m, m.forward().residual, false, out); }},
-      {"G", {"word"}, "1", "value of each word: G(k) = a^T W W_V mu_k", "Yang et al. 2024, Theorem 3.1",
+      {"G",
+       {"word"},
+       "1",
+       "value of each word: G(k) = a^T W W_V mu_k",
+       "Yang et al. 2024, Theorem 3.1",
        [](Moment& m, const Context& c, Out out) {
-         std::transform(c.words.begin(), c.words.end(), out.begin(), [&](Index k) { return m.G()[static_cast<std::size_t>(k)]; });
+         std::transform(c.words.begin(), c.words.end(), out.begin(),
+                        [&](Index k) { return m.G()[static_cast<std::size_t>(k)]; });
        }},
       {"B", {"key", "query"}, "1", "W_K^T W_Q: attention scores times sqrt(m)", coupled, gram(&Flow<double>::B)},
       {"Gamma", {"word", "word2"}, "1", "W_V^T W_V", coupled, gram(&Flow<double>::Gamma)},
       {"U", {}, "1", "squared length of u = W^T a", coupled, scalar([](Moment& m, const Context&) { return m.U(); })},
-      {"attention_shift", {}, "1", "max over samples i, queries q, keys k of |P_iq(k) - P_iq(k; t = 0)|", equation1,
+      {"attention_shift",
+       {},
+       "1",
+       "max over samples i, queries q, keys k of |P_iq(k) - P_iq(k; t = 0)|",
+       equation1,
        scalar(attention_shift)},
-      {"power", {"matrix"}, "1/time", "squared speed of each matrix", "Yang et al. 2024, Appendix B",
+      {"power",
+       {"matrix"},
+       "1/time",
+       "squared speed of each matrix",
+       "Yang et al. 2024, Appendix B",
        [](Moment& m, const Context&, Out out) {
          const PerMatrix<double> power = m.flow().power(m.x(), m.gV(), m.gA());
          std::copy(power.begin(), power.end(), out.begin());
        }},
-      {"drift_vw", {}, "1", "change since t = 0 of U - M tr Gamma, over its larger term", "conservation law of the flow",
+      {"drift_vw",
+       {},
+       "1",
+       "change since t = 0 of U - M tr Gamma, over its larger term",
+       "conservation law of the flow",
        scalar(drift_vw)},
-      {"drift_kq", {}, "1", "change since t = 0 of tr W_K^T W_K - tr W_Q^T W_Q, over its larger term",
-       "conservation law of the flow", scalar(drift_kq)},
-      {"energy_defect", {}, "1", "(loss + integrated power - loss at t = 0) / loss at t = 0", "dL/dt = -power",
+      {"drift_kq",
+       {},
+       "1",
+       "change since t = 0 of tr W_K^T W_K - tr W_Q^T W_Q, over its larger term",
+       "conservation law of the flow",
+       scalar(drift_kq)},
+      {"energy_defect",
+       {},
+       "1",
+       "(loss + integrated power - loss at t = 0) / loss at t = 0",
+       "dL/dt = -power",
        scalar(energy_defect)},
   };
   return rows;

@@ -89,7 +89,7 @@ TEST_P(Steppers, InterpolateEndsExactlyAndRestepIsTheMethod) {
   stepper->restep(0.7, x);
   EXPECT_EQ(x, copy(direct->trial_state()));
   std::vector<double> inside(2);
-  stepper->interpolate(0.7, inside);  // restep has not disturbed the stages that the interpolant stands on
+  stepper->interpolate(0.7, inside);   // restep has not disturbed the stages that the interpolant stands on
   EXPECT_NEAR(inside[0], x[0], 1e-3);  // h^4 / 384 for a Hermite cubic
 }
 

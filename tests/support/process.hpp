@@ -39,6 +39,8 @@ class Process {
     if (child_ < 0) throw std::runtime_error("cannot fork");
     if (child_ == 0) {
       if (::chdir(folder.c_str()) != 0) ::_exit(126);
+      // Tests may themselves run where these are ignored: in the background of a shell, under nohup.
+      for (const int signal : {SIGINT, SIGTERM, SIGPIPE}) ::signal(signal, SIG_DFL);
       ::dup2(::open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
       ::dup2(out[1], 1);
       ::dup2(err[1], 2);

@@ -24,7 +24,7 @@ def check(group, expected):
         group[name].refresh()
         rows = group[name][: len(t)]
         assert len(rows) == len(t), f"{group.name}/{name}: {len(rows)} rows of {len(t)}"
-        assert np.array_equal(rows.reshape(len(t), -1), value(t)), f"{group.name}/{name}: wrong values"
+        assert np.array_equal(rows.reshape(len(t), int(np.prod(rows.shape[1:]))), value(t)), f"{group.name}/{name}: wrong values"
     return t
 
 

@@ -16,7 +16,8 @@ struct CrossingReport {
 struct EventReport {
   std::string name, condition;
   bool applicable = true, true_at_start = false, true_at_end = false;
-  std::string verdict;  ///< "never", "at start and for good", "crossed once and for good", "3 crossings, holds at the end", ...
+  std::string
+      verdict;  ///< "never", "at start and for good", "crossed once and for good", "3 crossings, holds at the end", ...
   std::vector<CrossingReport> up, down;
   std::optional<CrossingReport> for_good;  ///< the last crossing into the condition, where it holds at the end
 };
@@ -24,18 +25,18 @@ struct EventReport {
 /// The phases of training (Yang et al. 2024, Sections 3 and 4; T1: Theorem 3.1).
 struct PhasesReport {
   std::vector<EventReport> events;
-  /// Operational end of Phase 1: the later of `classified` and `aligned`, each for good; absent if one never is. 0 where both held
-  /// from the start.
+  /// Operational end of Phase 1: the later of `classified` and `aligned`, each for good; absent if one never is. 0
+  /// where both held from the start.
   std::optional<double> T1;
-  double T1_error;                 ///< NaN where unknown
-  double T1_theory, T1_constant;   ///< C / (s1^2 m m1) [E.26], or C / U(0) where the start has no s1
+  double T1_error;                ///< NaN where unknown
+  double T1_theory, T1_constant;  ///< C / (s1^2 m m1) [E.26], or C / U(0) where the start has no s1
   bool T1_theory_from_U;
-  double T2;                       ///< end of Phase 2: given, or the end of the run
-  /// At T1, relative changes since t = 0 of U, Gamma, B, S_K, S_Q among the tracked words, and the share of the power spent on W_K and
-  /// W_Q; empty where there is no T1.
+  double T2;  ///< end of Phase 2: given, or the end of the run
+  /// At T1, relative changes since t = 0 of U, Gamma, B, S_K, S_Q among the tracked words, and the share of the power
+  /// spent on W_K and W_Q; empty where there is no T1, or it is 0.
   std::vector<std::pair<std::string, double>> at_T1;
   double t_end;
-  bool finished;                   ///< false: the run is still going, or ended before its target
+  bool finished;  ///< false: the run is still going, or ended before its target
 };
 
 /// Reads a run's file. Throws FileError.

@@ -13,27 +13,30 @@ namespace gradflow {
 struct EventCrossing {
   std::size_t event = 0;  ///< into Simulation::events()
   double t = 0;           ///< flow time
-  double t_error = 0;     ///< distance to the same crossing in the companion solve; NaN where that has none, or was not asked for
-  double slope = 0;       ///< d(event's function)/dt
-  int direction = 0;      ///< +1: the condition becomes true; -1: it is lost
-  int certain = -1;       ///< 1: the companion solve finds it too; 0: it does not; -1: not checked
+  double t_error =
+      0;  ///< distance to the same crossing in the companion solve; NaN where that has none, or was not asked for
+  double slope = 0;   ///< d(event's function)/dt
+  int direction = 0;  ///< +1: the condition becomes true; -1: it is lost
+  int certain = -1;   ///< 1: the companion solve finds it too; 0: it does not; -1: not checked
 };
 
 /// Where a run stands, for whoever shows progress.
 struct Progress {
-  double t, until;         ///< flow time
-  double clock_fraction;   ///< of the way in the clock's time, 0..1
+  double t, until;        ///< flow time
+  double clock_fraction;  ///< of the way in the clock's time, 0..1
   double loss;
   solvers::Index steps, evaluations;
   double wall_seconds;
-  bool companion;          ///< the second solve, for the error bars
+  bool companion;  ///< the second solve, for the error bars
 };
 
 /// Who looks on while a run goes; the default looks away. Called between steps, from the thread that runs.
 class Listener {
  public:
   virtual ~Listener() = default;
-  virtual bool wants_progress() { return false; }  ///< asked after every step; progress() is told only if true (it costs a loss)
+  virtual bool wants_progress() {
+    return false;
+  }  ///< asked after every step; progress() is told only if true (it costs a loss)
   virtual void progress(const Progress&) {}
   virtual void crossing(const FlowEvent&, const EventCrossing&) {}  ///< as found, without its error
   virtual bool interrupt() { return false; }
@@ -42,15 +45,16 @@ class Listener {
 /// How a run went.
 struct RunResult {
   solvers::Report<double> report;
-  std::vector<EventCrossing> crossings;           ///< in order of time
+  std::vector<EventCrossing> crossings;              ///< in order of time
   std::optional<solvers::Report<double>> companion;  ///< of the solve at ten times the tolerances
 };
 
-/// An experiment made ready: task, start, flow, observables and events in memory, everything checked, nothing written yet.
+/// An experiment made ready: task, start, flow, observables and events in memory, everything checked, nothing written
+/// yet.
 class Simulation {
  public:
-  /// Reads what the experiment refers to. Throws settings::Error for settings that only show to be wrong here (an event's quantity,
-  /// shapes that do not fit, words not in a text), FileError for files that cannot be read.
+  /// Reads what the experiment refers to. Throws settings::Error for settings that only show to be wrong here (an
+  /// event's quantity, shapes that do not fit, words not in a text), FileError for files that cannot be read.
   explicit Simulation(settings::Experiment experiment);
   ~Simulation();
   Simulation(Simulation&&) noexcept;
@@ -62,8 +66,9 @@ class Simulation {
   const std::vector<FlowEvent>& events() const;
   double t0() const;  ///< of the log clock; 0 where the clock is linear
 
-  /// Integrates to the experiment's end and writes everything to `file` as it goes (contract: the run's file). Whatever the outcome,
-  /// the file holds all that was computed. Throws FileError when it cannot be written (also when it exists and not `overwrite`).
+  /// Integrates to the experiment's end and writes everything to `file` as it goes (contract: the run's file). Whatever
+  /// the outcome, the file holds all that was computed. Throws FileError when it cannot be written (also when it exists
+  /// and not `overwrite`).
   RunResult run(const std::filesystem::path& file, bool overwrite, const std::string& command_line, Listener& listener);
 
  private:

@@ -18,11 +18,13 @@ struct Rates {
 template <class Real>
 using PerMatrix = std::array<Real, 4>;
 
-/// The gradient flow of the training loss, in some formulation. Three maps make a formulation: from its state to (G, A), from
-/// (gV, gA, state) to the state's derivative, and from the state to the entries of the Gram matrices
-///     U = |u|^2,  Gamma = W_V^T W_V,  B = W_K^T W_Q,  S_K = W_K^T W_K,  S_Q = W_Q^T W_Q   (u = W^T a, all else [d, d]).
-/// Every observable is a function of these. The state's last component is the integral of the power, sum over the matrices of
-/// |theta'|^2 / rho, by which the loss has fallen since t = 0: carried along, without a say in the step size.
+/// The gradient flow of the training loss, in some formulation. Three maps make a formulation: from its state to (G,
+/// A), from (gV, gA, state) to the state's derivative, and from the state to the entries of the Gram matrices
+///     U = |u|^2,  Gamma = W_V^T W_V,  B = W_K^T W_Q,  S_K = W_K^T W_K,  S_Q = W_Q^T W_Q   (u = W^T a, all else [d,
+///     d]).
+/// Every observable is a function of these. The state's last component is the integral of the power, sum over the
+/// matrices of |theta'|^2 / rho, by which the loss has fallen since t = 0: carried along, without a say in the step
+/// size.
 template <class Real>
 class Flow : public solvers::System<Real> {
  public:
@@ -50,14 +52,16 @@ class Flow : public solvers::System<Real> {
   virtual Real trace_S_K(State x) const = 0;
   virtual Real trace_S_Q(State x) const = 0;
   /// (Gamma gV)(k) for each of the given words.
-  virtual void Gamma_times(State x, std::span<const Real> gV, std::span<const Index> words, std::span<Real> out) const = 0;
+  virtual void Gamma_times(State x, std::span<const Real> gV, std::span<const Index> words,
+                           std::span<Real> out) const = 0;
   /// Squared speeds |W'|^2, |W_V'|^2, |W_K'|^2, |W_Q'|^2, rates included.
   virtual PerMatrix<Real> power(State x, std::span<const Real> gV, std::span<const Real> gA) const = 0;
 
   /// The parameters at a state; throws std::logic_error where the formulation has none (inner products only).
   virtual Weights<Real> weights(State x) const = 0;
-  /// Changes since t = 0 of the m x m laws u u^T - M W_V W_V^T and W_K W_K^T - W_Q W_Q^T (each term over its rate; a frozen matrix's
-  /// by itself) and, for the full flow, of W - a u^T / M: Frobenius norms, each over how far its terms have moved.
+  /// Changes since t = 0 of the m x m laws u u^T - M W_V W_V^T and W_K W_K^T - W_Q W_Q^T (each term over its rate; a
+  /// frozen matrix's by itself) and, for the full flow, of W - a u^T / M: Frobenius norms, each over how far its terms
+  /// have moved.
   virtual std::array<Real, 3> law_drifts(State x) const = 0;
 
   Real integrated_power(State x) const { return x.back(); }

@@ -6,8 +6,8 @@
 
 namespace gradflow {
 
-/// The pairs (key word, query word) that share a sample. Scores, attention and gA live on these alone; all else is zero or unused.
-/// Sorted by query, then key.
+/// The pairs (key word, query word) that share a sample. Scores, attention and gA live on these alone; all else is zero
+/// or unused. Sorted by query, then key.
 class WordPairs {
  public:
   explicit WordPairs(const Task& task);
@@ -26,8 +26,8 @@ class WordPairs {
   std::vector<std::size_t> sample_begins_;
 };
 
-/// From the values G [d] and the scores A [pairs] to logits and margins, and from these to the gradient's coefficients (Yang et al.
-/// 2024, equation 1 and Appendix B). Never sees a weight matrix. Uses
+/// From the values G [d] and the scores A [pairs] to logits and margins, and from these to the gradient's coefficients
+/// (Yang et al. 2024, equation 1 and Appendix B). Never sees a weight matrix. Uses
 ///     P_iq(k) = c_ik e^{A(k,q)} / sum_k' c_ik' e^{A(k',q)},  h_iq = sum_k P_iq(k) G(k),
 ///     F_i = sum_q c_iq h_iq,  z_i = y_i F_i,  g_i = 1 / (1 + e^{z_i}),  loss = mean of log(1 + e^{-z_i}),
 /// all of them free of overflow and cancellation at any margin.
@@ -41,8 +41,9 @@ class Model {
   const WordPairs& pairs() const { return pairs_; }
 
   struct Forward {
-    std::vector<Real> attention;    ///< P_iq(k), samples one after another, each [l, l] query-major like WordPairs::of_sample
-    std::vector<Real> head;         ///< h_iq, samples one after another, each [l]
+    std::vector<Real>
+        attention;           ///< P_iq(k), samples one after another, each [l, l] query-major like WordPairs::of_sample
+    std::vector<Real> head;  ///< h_iq, samples one after another, each [l]
     std::vector<Real> margin;       ///< z_i [n]
     std::vector<Real> residual;     ///< g_i [n]
     std::vector<Real> sample_loss;  ///< log(1 + e^{-z_i}) [n]
@@ -51,7 +52,8 @@ class Model {
   /// `G` [d], `A` [pairs] = k_k . q_q / sqrt(m).
   void forward(std::span<const Real> G, std::span<const Real> A, Forward& out) const;
 
-  /// gV [d] = sum_i r_i sum_q c_iq P_iq(k) and gA [pairs] = sum_i r_i c_iq P_iq(k) (G(k) - h_iq), with r_i = y_i g_i / n.
+  /// gV [d] = sum_i r_i sum_q c_iq P_iq(k) and gA [pairs] = sum_i r_i c_iq P_iq(k) (G(k) - h_iq), with r_i = y_i g_i /
+  /// n.
   void coefficients(std::span<const Real> G, const Forward& forward, std::span<Real> gV, std::span<Real> gA) const;
 
  private:

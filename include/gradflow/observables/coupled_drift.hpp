@@ -3,8 +3,8 @@
 
 namespace gradflow {
 
-/// How far every kind of coupled variable but G has moved since t = 0 (Theorem 3.1 of Yang et al. 2024 says: little, over Phase 1),
-/// and where the power goes. The Gram matrices are taken among the tracked words.
+/// How far every kind of coupled variable but G has moved since t = 0 (Theorem 3.1 of Yang et al. 2024 says: little,
+/// over Phase 1), and where the power goes. The Gram matrices are taken among the tracked words.
 class CoupledDrift {
  public:
   /// The moment stands at t = 0.
@@ -16,7 +16,8 @@ class CoupledDrift {
   /// drift_U, drift_Gamma, drift_B, drift_S_K, drift_S_Q, power_share_kq.
   static std::span<const Entry> entries();
 
-  /// One value per entry: the largest change over the largest length (of the columns that the inner products belong to) at t = 0.
+  /// One value per entry: the largest change over the largest length (of the columns that the inner products belong to)
+  /// at t = 0.
   std::vector<double> evaluate(Moment& moment) const;
 
  private:

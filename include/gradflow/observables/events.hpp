@@ -6,9 +6,9 @@ namespace gradflow {
 /// One condition on the flow: it holds where `value` is positive.
 struct FlowEvent {
   std::string name;
-  std::string condition;     ///< as a person reads it
-  bool applicable = true;    ///< false: the task lacks what the condition speaks of; `value` is never called
-  bool stop = false;         ///< end the run where the condition becomes true
+  std::string condition;   ///< as a person reads it
+  bool applicable = true;  ///< false: the task lacks what the condition speaks of; `value` is never called
+  bool stop = false;       ///< end the run where the condition becomes true
   std::function<double(Moment&)> value;
 };
 
@@ -19,18 +19,18 @@ struct EventLevels {
 
 /// The transitions between the phases of training:
 ///   classified          min_i z_i > 0
-///   overtaken           -G'(3) > max(G'(1), G'(2)), the difference over |G'(3)| + max(|G'(1)|, |G'(2)|)  (proof of Lemma 4.3)
-///   bracket(C)          (1+C) max(G'(1), G'(2)) < -G'(3) < (1-C) (G'(1) + G'(2)), over the same scale      (Lemma 4.3)
-///   aligned(c)          min{ G(1), G(2), -G(3) } > c; "aligned" where c = 0                             (Theorem 3.1)
+///   overtaken           -G'(3) > max(G'(1), G'(2)), the difference over |G'(3)| + max(|G'(1)|, |G'(2)|)  (proof of
+///   Lemma 4.3) bracket(C)          (1+C) max(G'(1), G'(2)) < -G'(3) < (1-C) (G'(1) + G'(2)), over the same scale
+///   (Lemma 4.3) aligned(c)          min{ G(1), G(2), -G(3) } > c; "aligned" where c = 0 (Theorem 3.1)
 ///   attention_moves(e)  max over i, q, k of |P_iq(k; t) - P_iq(k; 0)| > e
 ///   loss_below(e)       loss < e
-/// (1, 2: the targets; 3: the common word). Where the task has no common word, overtaken, bracket and aligned do not apply.
-/// `observables` must outlive the events.
+/// (1, 2: the targets; 3: the common word). Where the task has no common word, overtaken, bracket and aligned do not
+/// apply. `observables` must outlive the events.
 std::vector<FlowEvent> standard_events(const Task& task, const Observables& observables, const EventLevels& levels);
 
 /// The user's own: `quantity` (Observables::scalar) above (direction > 0) or below a level.
-FlowEvent level_event(const Observables& observables, std::string name, const std::string& quantity, double level, int direction,
-                      bool stop);
+FlowEvent level_event(const Observables& observables, std::string name, const std::string& quantity, double level,
+                      int direction, bool stop);
 
 /// A flow together with the events that watch it: what the integration sees.
 class WatchedFlow final : public solvers::System<double> {
@@ -39,7 +39,9 @@ class WatchedFlow final : public solvers::System<double> {
   WatchedFlow(const Flow<double>& flow, const std::vector<FlowEvent>& events);
 
   std::vector<solvers::Block> blocks() const override { return flow_.blocks(); }
-  void derivative(double t, std::span<const double> x, std::span<double> dx) const override { flow_.derivative(t, x, dx); }
+  void derivative(double t, std::span<const double> x, std::span<double> dx) const override {
+    flow_.derivative(t, x, dx);
+  }
   void stage(double t, std::span<const double> x, std::span<const double> c, std::span<const double* const> k,
              std::span<double> x_out, std::span<double> dx) const override {
     flow_.stage(t, x, c, k, x_out, dx);

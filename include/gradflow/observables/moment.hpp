@@ -9,7 +9,8 @@ struct Origin {
   double loss = 0, U = 0, trace_Gamma = 0, trace_S_K = 0, trace_S_Q = 0;
 };
 
-/// The flow at one time. Each quantity is computed once, when it is first asked for, and shared by all observables and events.
+/// The flow at one time. Each quantity is computed once, when it is first asked for, and shared by all observables and
+/// events.
 class Moment {
  public:
   /// The flow must outlive the moment.
@@ -23,10 +24,10 @@ class Moment {
   double t() const { return t_; }
   std::span<const double> x() const { return x_; }
 
-  const std::vector<double>& G();                ///< [d]
+  const std::vector<double>& G();  ///< [d]
   const Model<double>::Forward& forward();
-  const std::vector<double>& gV();               ///< [d]
-  const std::vector<double>& gA();               ///< [pairs]
+  const std::vector<double>& gV();  ///< [d]
+  const std::vector<double>& gA();  ///< [pairs]
   double U();
   double margin_min();
   /// G'(k) = rho_V U gV(k) + rho_W M (Gamma gV)(k), of the two targets and the common word (NaN where there is none).

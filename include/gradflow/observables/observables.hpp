@@ -15,9 +15,11 @@ struct ObservableContext {
 /// One row of the table of observables.
 struct Observable {
   std::string name;
-  std::vector<std::string> dimensions;  ///< beside t: "class", "word", "word2", "key", "query", "matrix"; none for a scalar
+  std::vector<std::string>
+      dimensions;  ///< beside t: "class", "word", "word2", "key", "query", "matrix"; none for a scalar
   std::string unit, long_name, source;  ///< source: the paper's equation, or the identity it watches
-  std::function<void(Moment&, const ObservableContext&, std::span<double>)> evaluate;  ///< row-major over the dimensions
+  std::function<void(Moment&, const ObservableContext&, std::span<double>)>
+      evaluate;  ///< row-major over the dimensions
 };
 
 /// Every observable there is; a new one is one entry here.
@@ -36,8 +38,8 @@ class Observables {
   /// All values, in the table's order. `out` has size() entries.
   void evaluate(Moment& moment, std::span<double> out) const;
 
-  /// A scalar by name: "loss", or one component: "G[3]" (words count from 1), "loss_class[I2]", "B[2,1]", "power[W_K]". Throws
-  /// std::invalid_argument that says what is wrong and lists the names there are.
+  /// A scalar by name: "loss", or one component: "G[3]" (words count from 1), "loss_class[I2]", "B[2,1]", "power[W_K]".
+  /// Throws std::invalid_argument that says what is wrong and lists the names there are.
   std::function<double(Moment&)> scalar(const std::string& quantity) const;
 
   /// Labels along a dimension: class names, word names, names of the matrices.

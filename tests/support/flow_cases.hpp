@@ -1,0 +1,165 @@
+#pragma once
+#include <gradflow/flows/flow.hpp>
+#include <gradflow/flows/start.hpp>
+#include <gradflow/tasks/co_occurrence.hpp>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "scalars.hpp"
+
+/// Tables of tasks, starts and rates, and flows at states away from their start.
+namespace gradflow::tests {
+
+struct NamedTask {
+  std::string name;
+  TaskData data;
+};
+
+inline TaskData task_of(Index words, std::vector<std::vector<Index>> tokens, std::vector<int> labels,
+                        std::optional<Index> common = 2) {
+  TaskData data;
+  data.words = words;
+  data.tokens = std::move(tokens);
+  data.labels = std::move(labels);
+  data.common = common;
+  return Task(std::move(data)).data();  // with classes and names
+}
+
+inline std::vector<NamedTask> tasks() {
+  CoOccurrenceOptions paper, distinct;
+  paper.samples = distinct.samples = 6;
+  paper.length = distinct.length = 4;
+  paper.words = 7;
+  distinct.words = 13;
+  distinct.fillers = Fillers::distinct;
+  return {{"paper", Task(co_occurrence(paper, 3)).data()},
+          {"distinct", Task(co_occurrence(distinct, 3)).data()},
+          // Words 3 and 6 stand nowhere; of the repeated ones some are target or common word.
+          {"ragged",
+           task_of(7, {{0, 1, 2, 4, 4}, {2, 0}, {5, 1, 2, 5, 5}, {2}, {1, 4, 0, 1, 2, 2, 5}}, {1, -1, -1, -1, 1})},
+          {"no_common", task_of(5, {{0, 1, 3}, {0, 4}, {3, 1, 3}, {4, 3, 4, 2}}, {1, -1, -1, 1}, std::nullopt)},
+          {"one_sample", task_of(4, {{3, 0, 2, 1, 3}}, {1})},
+          {"one_word_samples", task_of(4, {{0}, {1}, {2}, {0}}, {1, -1, 1, -1})}};
+}
+
+struct FlowCase {
+  std::string name;
+  TaskData task;
+  Weights<double> start;
+  Rates<double> rates;
+  bool full;
+};
+
+/// Every task with every kind of start, rates and formulation; orthogonal starts are wider than 2 d + 2, so that the laws are
+/// compressed there.
+inline std::vector<FlowCase> flow_cases() {
+  const std::vector<std::pair<std::string, Rates<double>>> rates{{"unit", {}},
+                                                                 {"mixed", {0.5, 2, 1.5, 0.25}},
+                                                                 {"frozen_W", {0, 1, 1, 2}},
+                                                                 {"frozen_W_V", {1, 0, 1, 1}},
+                                                                 {"frozen_W_K", {1, 1, 0, 3}},
+                                                                 {"frozen_W_Q", {2, 1, 1, 0}}};
+  std::vector<FlowCase> cases;
+  for (const NamedTask& task : tasks()) {
+    const Index d = task.data.words;
+    const std::vector<std::pair<std::string, Weights<double>>> starts{
+        {"gaussian", draw_start(StartLaw::gaussian, 4, 5, d, {0.3, 0.2, 0.25, 0.35}, 7)},
+        {"kaiming", draw_start(StartLaw::kaiming_normal, 3, 4, d, {}, 8)},
+        {"orthogonal", draw_start(StartLaw::orthogonal, 2 * d + 3, 3, d, {0.2, 0.3, 0.1, 0.2}, 9)}};
+    for (const auto& [start_name, start] : starts)
+      for (const auto& [rates_name, rho] : rates)
+        for (const bool full : {true, false})
+          cases.push_back({task.name + "_" + start_name + "_" + rates_name + (full ? "_full" : "_reduced"), task.data,
+                           start, rho, full});
+  }
+  return cases;
+}
+
+template <class Real>
+Rates<Real> cast(const Rates<double>& rho) {
+  return {Real(rho.W), Real(rho.W_V), Real(rho.W_K), Real(rho.W_Q)};
+}
+
+/// A flow with the task that it needs.
+template <class Real>
+struct OwnedFlow {
+  OwnedFlow(const TaskData& data, const Weights<double>& start, const Rates<double>& rates, bool full)
+      : task(std::make_unique<Task>(data)),
+        flow(full ? make_full_flow<Real>(*task, start.cast<Real>(), cast<Real>(rates))
+                  : make_reduced_flow<Real>(*task, start.cast<Real>(), cast<Real>(rates))) {}
+  explicit OwnedFlow(const FlowCase& c) : OwnedFlow(c.task, c.start, c.rates, c.full) {}
+
+  const Flow<Real>* operator->() const { return flow.get(); }
+  const Flow<Real>& operator*() const { return *flow; }
+
+  std::vector<Real> derivative(const std::vector<Real>& x) const {
+    std::vector<Real> dx(x.size(), Real(-1));
+    flow->derivative(Real(0), x, dx);
+    return dx;
+  }
+  /// gV and gA at x.
+  std::pair<std::vector<Real>, std::vector<Real>> coefficients(const std::vector<Real>& x) const {
+    const auto d = static_cast<std::size_t>(task->words());
+    const auto pairs = static_cast<std::size_t>(flow->model().pairs().size());
+    std::vector<Real> G(d), A(pairs), gV(d), gA(pairs);
+    typename Model<Real>::Forward forward;
+    flow->values(x, G);
+    flow->scores(x, A);
+    flow->model().forward(G, A, forward);
+    flow->model().coefficients(G, forward, gV, gA);
+    return {gV, gA};
+  }
+
+  std::unique_ptr<Task> task;
+  std::unique_ptr<Flow<Real>> flow;
+};
+
+/// The start moved by a Gaussian step of this length per component: a state like any other, on none of the flow's laws.
+template <class Real>
+std::vector<Real> away_from_start(const Flow<Real>& flow, double step = 0.2, unsigned seed = 5) {
+  std::mt19937_64 generator(seed);
+  std::vector<Real> x = flow.initial_state();
+  for (Real& v : x) v += Real(step * (static_cast<double>(generator() >> 11U) * 0x1p-52 - 1));
+  return x;
+}
+
+template <class To, class From>
+std::vector<To> cast(const std::vector<From>& values) {
+  std::vector<To> result;
+  for (const From& v : values) result.push_back(static_cast<To>(v));
+  return result;
+}
+
+/// The parts of a state (or of a derivative), in Eigen's shapes; `head` is W by rows or u.
+template <class Real>
+struct Parts {
+  Matrix<Real> head, W_V, W_K, W_Q;
+  Real last;
+};
+
+template <class Real>
+Parts<Real> parts(const Flow<Real>& flow, const std::vector<Real>& x) {
+  const std::vector<solvers::Block> blocks = flow.blocks();
+  const Real* place = x.data();
+  std::vector<Matrix<Real>> matrices;
+  for (const solvers::Block& block : blocks) {
+    const bool rows = block.vectors == solvers::Block::Vectors::rows;
+    if (rows)
+      matrices.push_back(Eigen::Map<const RowMatrix<Real>>(place, block.rows, block.columns));
+    else
+      matrices.push_back(Eigen::Map<const Matrix<Real>>(place, block.rows, block.columns));
+    place += block.size();
+  }
+  return {matrices[0], matrices[1], matrices[2], matrices[3], matrices[4](0, 0)};
+}
+
+struct CaseName {
+  template <class Info>
+  std::string operator()(const Info& info) const {
+    return info.param.name;
+  }
+};
+
+}  // namespace gradflow::tests

@@ -39,7 +39,8 @@ EventLocator<Real>::EventLocator(const System<Real>& system)
       events_(system.events()),
       x_(static_cast<std::size_t>(system.dimension())),
       dx_(x_.size()),
-      beside_(x_.size()) {}
+      beside_(x_.size()),
+      error_(x_.size()) {}
 
 template <class Real>
 std::vector<Real> EventLocator<Real>::values_at(const Stepper<Real>& stepper, Real tau, std::span<const Real> x) {
@@ -264,15 +265,18 @@ std::optional<Real> EventLocator<Real>::polish(const Stepper<Real>& stepper, std
 template <class Real>
 Crossing<Real> EventLocator<Real>::crossing(const Stepper<Real>& stepper, std::size_t event, Real tau, int direction) {
   using std::cbrt;
-  stepper.restep(tau, x_);
+  using std::abs;
+  stepper.restep(tau, x_, error_);
   stepper.derivative_at(tau, x_, dx_);
   // Central difference: truncation and rounding are both about epsilon^(2/3).
   const Real distance = h_ * cbrt(std::numeric_limits<Real>::epsilon());
   const Real ahead = values_beside(stepper, tau, x_, dx_, distance)[event],
              behind = values_beside(stepper, tau, x_, dx_, -distance)[event];
-  const Clock<Real>& clock = stepper.clock();
-  return {static_cast<Index>(event), clock.time(tau), tau, direction,
-          (ahead - behind) / (2 * distance) / clock.rate(tau)};
+  const Real here = values_at(stepper, tau, x_)[event];
+  for (std::size_t i = 0; i < x_.size(); ++i) beside_[i] = x_[i] + error_[i];
+  const Real off = values_at(stepper, tau, beside_)[event];
+  const Real slope = (ahead - behind) / (2 * distance) / stepper.clock().rate(tau);
+  return {static_cast<Index>(event), stepper.clock().time(tau), tau, direction, slope, abs((off - here) / slope)};
 }
 
 template class EventLocator<double>;

@@ -12,6 +12,9 @@ struct Crossing {
   Real t, tau;    ///< of the system and of the clock
   int direction;  ///< +1: the condition becomes true; -1: it is lost
   Real slope;     ///< d(event function)/dt at t
+  /// What the method's own estimate of the error of the step to the crossing makes of t. Of all errors this is the one
+  /// that two solves can share: where both are still in their first step.
+  Real local_error;
 };
 
 /// How an event went: read off its sign at the start, its crossings and its sign at the end.
@@ -26,14 +29,14 @@ enum class Verdict {
 
 Verdict verdict(bool true_at_start, bool true_at_end, std::size_t crossings);
 
-/// What a locator remembers between steps; one entry per event in each.
+/// What a locator remembers between steps; one entry per event in each. A sign is +1 where the condition holds, -1
+/// where it does not, 0 where it is not known (zero or NaN so far).
 template <class Real>
 struct EventMemory {
-  std::vector<int>
-      sign_at_start;      ///< first known: +1 the condition holds, -1 it does not, 0 not known (zero or NaN so far)
-  std::vector<int> sign;  ///< latest known
-  std::vector<Real> zero_since;  ///< tau since which the function has been exactly zero; NaN where it is not
-  std::vector<Real> slope;       ///< d(event function)/dtau at the present state
+  std::vector<int> sign_at_start;  ///< the first known
+  std::vector<int> sign;           ///< the latest known
+  std::vector<Real> zero_since;    ///< tau since which the function has been exactly zero; NaN where it is not
+  std::vector<Real> slope;         ///< d(event function)/dtau at the present state
 };
 
 /// Finds every crossing, step by step.
@@ -57,8 +60,7 @@ class EventLocator {
  public:
   explicit EventLocator(const System<Real>& system);
 
-  /// Takes signs and slopes at the stepper's present state; h is about the length of the first step. Call once, before
-  /// it.
+  /// Takes signs and slopes at the stepper's present state. Call once, before the first step, of length about h.
   void start(const Stepper<Real>& stepper, Real h);
   /// Instead of start: goes on at the stepper's present state with what another locator knew there.
   /// Throws std::invalid_argument when that was of another number of events.
@@ -98,7 +100,7 @@ class EventLocator {
   std::vector<Event> events_;
   EventMemory<Real> memory_, before_;  // now, and before the step just located
   std::vector<Real> values_;           // at the stepper's state
-  std::vector<Real> x_, dx_, beside_;  // scratch
+  std::vector<Real> x_, dx_, beside_, error_;  // scratch
   Real h_ = 0;                         // the latest step
   Index calls_ = 0;
 };

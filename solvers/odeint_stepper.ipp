@@ -99,17 +99,23 @@ class OdeintStepper final : public Stepper<Real> {
     }
   }
 
-  void restep(Real tau, std::span<Real> x) const override {
+  void restep(Real tau, std::span<Real> x, std::span<Real> local_error) const override {
     Eigen::Map<State> out(x.data(), x_.size());
+    const auto tell_error = [&](const State& error) {
+      if (!local_error.empty()) std::copy(error.begin(), error.end(), local_error.begin());
+    };
     if (tau == tau_) {
       out = x_;
+      tell_error(error_);
     } else if (tau == previous_tau_) {
       out = other_x_;
+      tell_error(State::Zero(x_.size()));
     } else {
       // A scheme of its own: the stages of the step just accepted are still needed by its dense output.
       State end(x_.size()), dx_end(x_.size()), error(x_.size());
       do_step(restep_scheme_, other_x_, other_dx_, previous_tau_, end, dx_end, error, tau - previous_tau_);
       out = end;
+      tell_error(error);
     }
   }
 

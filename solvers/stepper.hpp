@@ -33,8 +33,8 @@ struct StepperState {
 ///     ratio = attempt(tau_next)   a trial; the state has not moved. NaN: it, its error or its derivative is not finite
 ///     accept()                    move to the trial's end
 ///     interpolate(tau, x)         inside the step just accepted, until the next attempt
-///     restep(tau, x)              likewise, by one step of the method from the step's start: its accuracy is the
-///     method's
+///     restep(tau, x, error)       likewise, by one step of the method from the step's start: its accuracy is the
+///                                 method's; `error` takes the step's estimated local error, where it is given
 ///
 /// attempt takes the end and not the length of the step, so that the last step ends on the last time exactly.
 template <class Real>
@@ -65,7 +65,7 @@ class Stepper {
   virtual void accept() = 0;
 
   virtual void interpolate(Real tau, std::span<Real> x) const = 0;
-  virtual void restep(Real tau, std::span<Real> x) const = 0;
+  virtual void restep(Real tau, std::span<Real> x, std::span<Real> error = {}) const = 0;
   virtual void derivative_at(Real tau, std::span<const Real> x, std::span<Real> dx) const = 0;  ///< dx/dtau anywhere
 
   /// A first step from the state's size and its first two derivatives (Hairer, Norsett, Wanner, Solving ODEs I, II.4),

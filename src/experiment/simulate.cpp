@@ -239,7 +239,9 @@ RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, con
         crossing.certain = partners[i] ? 1 : 0;
         // Where both solves agree to the last bit the clock's own resolution is what is known.
         const double resolution = 8 * std::numeric_limits<double>::epsilon() * (crossing.t + p.clock.t0());
-        if (partners[i]) crossing.t_error = std::max(std::abs(partners[i]->t - crossing.t), resolution);
+        if (partners[i])
+          crossing.t_error =
+              std::max({std::abs(partners[i]->t - crossing.t), recorder->located()[i].local_error, resolution});
         writer.set_crossing_error(static_cast<std::int64_t>(i), crossing.t_error, crossing.certain);
       }
     }

@@ -47,7 +47,8 @@ Output run(const Model<double>& model, const Input& input) {
   return out;
 }
 
-/// Everything the model gives, against the same token by token in long double (64 bits: its own rounding is 2000 times smaller).
+/// Everything the model gives, against the same token by token in long double (64 bits: its own rounding is 2000 times
+/// smaller).
 void expect_equation1(const TaskData& data, const Input& input) {
   const Task task(data);
   const Model<double> model(task);
@@ -71,8 +72,8 @@ void expect_equation1(const TaskData& data, const Input& input) {
           if (tokens[key] == bag.words[k]) P += exact.attention[sample](static_cast<Index>(key), query);
         h += P * input.G[bag.words[k]];
         sum += out.forward.attention[place];
-        // Exponential 1 ulp, its argument half an ulp of at most 1 (x e^-x <= 1/e), the sum of l terms l / 2, product and
-        // quotient 1/2 each.
+        // Exponential 1 ulp, its argument half an ulp of at most 1 (x e^-x <= 1/e), the sum of l terms l / 2, product
+        // and quotient 1/2 each.
         EXPECT_NEAR(out.forward.attention[place], static_cast<double>(P), (l / 2 + 3) * epsilon);
       }
       EXPECT_NEAR(sum, 1, l * epsilon);  // l quotients and l - 1 sums, half an ulp each
@@ -96,8 +97,8 @@ void expect_equation1(const TaskData& data, const Input& input) {
   const WordPairs& pairs = model.pairs();
   for (std::size_t j = 0; j < pairs.queries().size(); ++j)
     for (Index p = pairs.begin(static_cast<Index>(j)); p < pairs.begin(static_cast<Index>(j) + 1); ++p)
-      EXPECT_NEAR(out.gA[static_cast<std::size_t>(p)],
-                  static_cast<double>(exact.gA(pairs.key(p), pairs.queries()[j])), 4 * G * weight_error);
+      EXPECT_NEAR(out.gA[static_cast<std::size_t>(p)], static_cast<double>(exact.gA(pairs.key(p), pairs.queries()[j])),
+                  4 * G * weight_error);
 }
 
 TEST(ModelTest, AgreesWithEquation1TokenByToken) {
@@ -112,7 +113,7 @@ TEST(ModelTest, AgreesWithEquation1TokenByToken) {
 TEST(ModelTest, AgreesWithEquation1AtEveryLengthOfTheVectorTail) {
   std::mt19937_64 generator(2);
   std::set<std::size_t> tails;
-  for (std::size_t n = 1; n <= 24; ++n) {
+  for (std::size_t n = 1; n <= 64; ++n) {
     std::vector<std::vector<Index>> tokens(n);
     std::vector<int> labels;
     for (auto& sample : tokens) {
@@ -125,7 +126,8 @@ TEST(ModelTest, AgreesWithEquation1AtEveryLengthOfTheVectorTail) {
     expect_equation1(data, random_input(6, 1, 2, 3));
     const Task task(data);
     std::size_t entries = 0;
-    for (Index i = 0; i < task.samples(); ++i) entries += static_cast<std::size_t>(task.bag(i).size() * task.bag(i).size());
+    for (Index i = 0; i < task.samples(); ++i)
+      entries += static_cast<std::size_t>(task.bag(i).size() * task.bag(i).size());
     tails.insert(entries % 8);
   }
   EXPECT_EQ(tails.size(), 8U);

@@ -127,6 +127,18 @@ TEST_P(Steppers, RejectedTrialsLeaveNoTrace) {
   EXPECT_EQ(xa, xb);
 }
 
+TEST_P(Steppers, ATrialWhoseEndHasNoDerivativeIsNotGood) {
+  double forbidden = nan;
+  const Problem<double> system{2, [&](double, auto x, auto dx) {
+                                 dx[0] = x[0] == forbidden ? nan : x[1];
+                                 dx[1] = -std::sin(x[0]);
+                               }};
+  const auto stepper = stepper_at<double>(name(), system, {1, 0});
+  EXPECT_LE(stepper->attempt(0.7), 1);
+  forbidden = stepper->trial_state()[0];
+  EXPECT_TRUE(std::isnan(stepper->attempt(0.7)));
+}
+
 TEST_P(Steppers, ContinueFromASavedStateBitForBit) {
   const auto system = pendulum();
   const auto whole = stepper_at<double>(name(), system, {1, 0});

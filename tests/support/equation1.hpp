@@ -4,8 +4,8 @@
 #include <gradflow/tasks/task.hpp>
 #include <vector>
 
-/// The model once more, token by token as the paper writes it (Yang et al. 2024, equation 1): no bags, no multiplicities, no
-/// maximum taken off the scores, so for scalars of a wide exponent range only (long double, Quad).
+/// The model once more, token by token as the paper writes it (Yang et al. 2024, equation 1): no bags, no
+/// multiplicities, no maximum taken off the scores, so for scalars of a wide exponent range only (long double, Quad).
 namespace gradflow::tests {
 
 template <class Real>

@@ -52,16 +52,17 @@ struct FlowCase {
   bool full;
 };
 
-/// Every task with every kind of start, rates and formulation; orthogonal starts are wider than 2 d + 2, so that the laws are
-/// compressed there.
-inline std::vector<FlowCase> flow_cases() {
+/// Every task with every kind of start, rates and formulation; orthogonal starts are wider than 2 d + 2, so that the
+/// laws are compressed there.
+inline const std::vector<FlowCase>& flow_cases() {
+  static std::vector<FlowCase> cases;
+  if (!cases.empty()) return cases;
   const std::vector<std::pair<std::string, Rates<double>>> rates{{"unit", {}},
                                                                  {"mixed", {0.5, 2, 1.5, 0.25}},
                                                                  {"frozen_W", {0, 1, 1, 2}},
                                                                  {"frozen_W_V", {1, 0, 1, 1}},
                                                                  {"frozen_W_K", {1, 1, 0, 3}},
                                                                  {"frozen_W_Q", {2, 1, 1, 0}}};
-  std::vector<FlowCase> cases;
   for (const NamedTask& task : tasks()) {
     const Index d = task.data.words;
     const std::vector<std::pair<std::string, Weights<double>>> starts{
@@ -154,12 +155,5 @@ Parts<Real> parts(const Flow<Real>& flow, const std::vector<Real>& x) {
   }
   return {matrices[0], matrices[1], matrices[2], matrices[3], matrices[4](0, 0)};
 }
-
-struct CaseName {
-  template <class Info>
-  std::string operator()(const Info& info) const {
-    return info.param.name;
-  }
-};
 
 }  // namespace gradflow::tests

@@ -1,0 +1,85 @@
+#pragma once
+#include <gradflow/flows/weights.hpp>
+#include <gradflow/model/model.hpp>
+
+#include <algorithm>
+
+namespace gradflow {
+
+/// Products of full matrices with g [n, n] (row: key, column: query), which has entries on the model's pairs only and
+/// is given by them.
+class PairProducts {
+ public:
+  /// `place` [d]: where a word stands among the n words that the matrices are about. The pairs must outlive this.
+  PairProducts(const WordPairs& pairs, std::span<const Index> place) : pairs_(pairs) {
+    const std::span<const Index> queries = pairs.queries();
+    for (Index j = 0; j < std::ssize(queries); ++j) {
+      const Index query = queries[static_cast<std::size_t>(j)];
+      queries_.push_back(place[static_cast<std::size_t>(query)]);
+      for (Index pair = pairs.begin(j); pair < pairs.begin(j + 1); ++pair) {
+        const Index key = pairs.key(pair);
+        keys_.push_back(place[static_cast<std::size_t>(key)]);
+        // Words that share a sample do so both ways: key is a query too, with query among its keys.
+        Index mirror = pairs.begin(std::lower_bound(queries.begin(), queries.end(), key) - queries.begin());
+        while (pairs.key(mirror) != query) ++mirror;
+        mirror_.push_back(mirror);
+      }
+    }
+  }
+
+  /// `out` = g^T, on the same pairs.
+  template <class Real>
+  void transpose(std::span<const Real> g, std::vector<Real>& out) const {
+    out.resize(g.size());
+    for (std::size_t pair = 0; pair < g.size(); ++pair) out[pair] = g[static_cast<std::size_t>(mirror_[pair])];
+  }
+
+  /// The entries of a full matrix on the pairs.
+  template <class Dense, class Real>
+  void gather(const Dense& matrix, std::span<Real> out) const {
+    for_each_query([&](Index query, Index begin, Index end) {
+      for (Index pair = begin; pair < end; ++pair)
+        out[static_cast<std::size_t>(pair)] = matrix(keys_[static_cast<std::size_t>(pair)], query);
+    });
+  }
+
+  /// out = left g, in pairs times n multiplications.
+  template <class Real>
+  void multiply(const Matrix<Real>& left, std::span<const Real> g, Matrix<Real>& out) const {
+    out.setZero(left.rows(), left.cols());
+    for_each_query([&](Index query, Index begin, Index end) {
+      auto column = out.col(query);
+      const auto term = [&](Index pair) {
+        return g[static_cast<std::size_t>(pair)] * left.col(keys_[static_cast<std::size_t>(pair)]);
+      };
+      Index pair = begin;
+      for (; pair + 4 <= end; pair += 4)  // a quarter of the passes over the column
+        column += (term(pair) + term(pair + 1)) + (term(pair + 2) + term(pair + 3));
+      for (; pair < end; ++pair) column += term(pair);
+    });
+  }
+
+  /// tr(g^T matrix)
+  template <class Real>
+  Real inner(std::span<const Real> g, const Matrix<Real>& matrix) const {
+    Real sum = 0;
+    for_each_query([&](Index query, Index begin, Index end) {
+      for (Index pair = begin; pair < end; ++pair)
+        sum += g[static_cast<std::size_t>(pair)] * matrix(keys_[static_cast<std::size_t>(pair)], query);
+    });
+    return sum;
+  }
+
+ private:
+  template <class Visit>
+  void for_each_query(Visit visit) const {
+    for (Index j = 0; j < std::ssize(queries_); ++j)
+      visit(queries_[static_cast<std::size_t>(j)], pairs_.begin(j), pairs_.begin(j + 1));
+  }
+
+  const WordPairs& pairs_;
+  std::vector<Index> queries_, keys_;  // places, of pairs_.queries() and of each pair's key
+  std::vector<Index> mirror_;          // [pairs] the pair (key, query) of the pair (query, key)
+};
+
+}  // namespace gradflow

@@ -1,0 +1,413 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <Eigen/Eigenvalues>
+#include <cmath>
+#include <gradflow/flows/gram.hpp>
+#include <gradflow/observables/events.hpp>
+#include <limits>
+#include <numeric>
+#include <set>
+#include <solvers/integrate.hpp>
+
+#include "support/flow_cases.hpp"
+#include "tasks/message_of.hpp"
+
+// The coupled flow of inner products against the reduced flow, which has the weights.
+namespace gradflow {
+namespace {
+
+using testing::HasSubstr;
+using tests::message_of;
+using tests::OwnedFlow;
+
+constexpr double epsilon = std::numeric_limits<double>::epsilon();
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+std::vector<Index> all_words(const Task& task) {
+  std::vector<Index> words(static_cast<std::size_t>(task.words()));
+  std::iota(words.begin(), words.end(), 0);
+  return words;
+}
+
+template <class Real>
+Real largest(const Matrix<Real>& matrix) {
+  return matrix.cwiseAbs().maxCoeff();
+}
+
+/// Largest difference of two sets of inner products, each matrix by itself: G, U, Gamma, B, S_K, S_Q.
+template <class Real>
+std::array<double, 6> differences(const GramStart<Real>& a, const GramStart<Real>& b) {
+  using std::abs;
+  return {static_cast<double>(largest<Real>(a.G - b.G)),     static_cast<double>(abs(Real(a.U - b.U))),
+          static_cast<double>(largest<Real>(a.Gamma - b.Gamma)), static_cast<double>(largest<Real>(a.B - b.B)),
+          static_cast<double>(largest<Real>(a.S_K - b.S_K)), static_cast<double>(largest<Real>(a.S_Q - b.S_Q))};
+}
+
+/// The derivative of all inner products by the product rule, from that of the weights.
+template <class Real>
+GramStart<Real> gram_derivative(const Flow<Real>& reduced, const std::vector<Real>& x, const std::vector<Real>& dx) {
+  const auto p = tests::parts(reduced, x), dp = tests::parts(reduced, dx);
+  const auto product = [](const Matrix<Real>& X, const Matrix<Real>& dX, const Matrix<Real>& Y,
+                          const Matrix<Real>& dY) -> Matrix<Real> { return dX.transpose() * Y + X.transpose() * dY; };
+  return {.G = product(p.W_V, dp.W_V, p.head, dp.head),
+          .U = product(p.head, dp.head, p.head, dp.head)(0, 0),
+          .Gamma = product(p.W_V, dp.W_V, p.W_V, dp.W_V),
+          .B = product(p.W_K, dp.W_K, p.W_Q, dp.W_Q),
+          .S_K = product(p.W_K, dp.W_K, p.W_K, dp.W_K),
+          .S_Q = product(p.W_Q, dp.W_Q, p.W_Q, dp.W_Q)};
+}
+
+/// A reduced flow at a state away from its start, and a coupled flow that starts there, with all words held.
+template <class Real>
+struct Pair {
+  explicit Pair(const tests::FlowCase& c, bool all = true)
+      : reduced(c),
+        x(tests::cast<Real>(tests::away_from_start(*OwnedFlow<double>(c)))),
+        start(gram_at(*reduced, x)),
+        coupled(make_coupled_flow<Real>(*reduced.task, start, reduced->rates(),
+                                        all ? all_words(*reduced.task) : std::vector<Index>())),
+        y(coupled->initial_state()) {}
+
+  std::vector<Real> coupled_derivative() const {
+    std::vector<Real> dy(y.size(), Real(-1));
+    coupled->derivative(Real(0), y, dy);
+    return dy;
+  }
+
+  OwnedFlow<Real> reduced;
+  std::vector<Real> x;
+  GramStart<Real> start;
+  std::unique_ptr<Flow<Real>> coupled;
+  std::vector<Real> y;
+};
+
+template <class Visit>
+void for_each_reduced_case(Visit visit) {
+  for (const tests::FlowCase& c : tests::flow_cases()) {
+    if (c.full) continue;
+    SCOPED_TRACE(c.name);
+    visit(c);
+  }
+}
+
+// --- one state ---
+
+TEST(CoupledDerivativeTest, IsTheProductRuleOnTheReducedFlow) {
+  double smallest_largest = 1;
+  for_each_reduced_case([&](const tests::FlowCase& c) {
+    const Pair<Quad> pair(c);
+    const std::vector<Quad> dx = pair.reduced.derivative(pair.x), dy = pair.coupled_derivative();
+    const GramStart<Quad> expected = gram_derivative(*pair.reduced, pair.x, dx), actual = gram_at(*pair.coupled, dy);
+    // The same algebra in another order. Rounding is 2e-34 times the size of the terms (inner products up to about 10)
+    // and their number (about 1000); a wrong term is wrong in its first digits.
+    for (const double difference : differences(actual, expected)) EXPECT_LT(difference, 1e-29);
+    EXPECT_LT(abs(Quad(dy.back() - dx.back())), 1e-29);
+    if (c.name.find("unit") != std::string::npos && c.name.find("one_word") == std::string::npos) {
+      GramStart<Quad> zero = expected;
+      for (Matrix<Quad>* matrix : {&zero.Gamma, &zero.B, &zero.S_K, &zero.S_Q}) matrix->setZero();
+      zero.G.setZero();
+      zero.U = 0;
+      for (const double size : differences(expected, zero)) smallest_largest = std::min(smallest_largest, size);
+    }
+  });
+  EXPECT_GT(smallest_largest, 1e-4);  // no block is at rest, so none is compared in vain
+}
+
+TEST(CoupledDerivativeTest, DoubleIsQuadRounded) {
+  for_each_reduced_case([](const tests::FlowCase& c) {
+    const Pair<double> pair(c);
+    const std::unique_ptr<Flow<Quad>> exact = make_coupled_flow<Quad>(
+        *pair.reduced.task, pair.start.cast<Quad>(), tests::cast<Quad>(c.rates), all_words(*pair.reduced.task));
+    const std::vector<Quad> y = tests::cast<Quad>(pair.y);
+    std::vector<Quad> dy_exact(y.size());
+    exact->derivative(Quad(0), y, dy_exact);
+    const std::vector<double> dy = pair.coupled_derivative();
+    double scale = 0.1;
+    for (const Quad& v : dy_exact) scale = std::max(scale, static_cast<double>(abs(v)));
+    // Sums of some dozens of terms, and scores of size 10 in the exponent.
+    for (std::size_t i = 0; i < y.size(); ++i)
+      EXPECT_NEAR(static_cast<double>(Quad(dy[i]) - dy_exact[i]), 0, 200 * epsilon * scale) << i;
+  });
+}
+
+TEST(CoupledDerivativeTest, DoesNotDependOnWhereTheStateStandsInMemory) {
+  for_each_reduced_case([](const tests::FlowCase& c) {
+    const Pair<double> pair(c);
+    const std::vector<double>& y = pair.y;
+    const std::vector<double> expected = pair.coupled_derivative();
+    std::vector<double> room(y.size() + 8), dy_room(y.size() + 8);
+    for (std::size_t offset = 0; offset < 8; ++offset) {  // past one AVX-512 register
+      const std::span<double> moved(room.data() + offset, y.size()), dy(dy_room.data() + 7 - offset, y.size());
+      std::copy(y.begin(), y.end(), moved.begin());
+      pair.coupled->derivative(0, moved, dy);
+      EXPECT_TRUE(std::equal(dy.begin(), dy.end(), expected.begin())) << "at offset " << offset;
+    }
+  });
+}
+
+TEST(CoupledFlowTest, EveryMapIsTheReducedFlows) {
+  for_each_reduced_case([](const tests::FlowCase& c) {
+    const Pair<Quad> pair(c);
+    const Flow<Quad>&coupled = *pair.coupled, &reduced = *pair.reduced;
+    EXPECT_EQ(coupled.width(), reduced.width());
+    EXPECT_EQ(coupled.hidden(), reduced.hidden());
+    EXPECT_EQ(coupled.integrated_power(pair.y), 0);
+    // In every line the same sums in another order (see above).
+    const auto near = [](const Quad& a, const Quad& b) { EXPECT_LT(abs(Quad(a - b)), 1e-29); };
+    for (const double difference : differences(gram_at(coupled, pair.y), pair.start)) EXPECT_EQ(difference, 0);
+    near(coupled.trace_Gamma(pair.y), reduced.trace_Gamma(pair.x));
+    near(coupled.trace_S_K(pair.y), reduced.trace_S_K(pair.x));
+    near(coupled.trace_S_Q(pair.y), reduced.trace_S_Q(pair.x));
+    std::vector<Quad> A(static_cast<std::size_t>(reduced.model().pairs().size())), A_reduced = A;
+    coupled.scores(pair.y, A);
+    reduced.scores(pair.x, A_reduced);
+    for (std::size_t i = 0; i < A.size(); ++i) near(A[i], A_reduced[i]);
+    const auto [gV, gA] = pair.reduced.coefficients(pair.x);
+    const std::vector<Index> words = all_words(*pair.reduced.task);
+    std::vector<Quad> p(words.size()), p_reduced = p;
+    coupled.Gamma_times(pair.y, gV, words, p);
+    reduced.Gamma_times(pair.x, gV, words, p_reduced);
+    for (std::size_t i = 0; i < p.size(); ++i) near(p[i], p_reduced[i]);
+    const PerMatrix<Quad> power = coupled.power(pair.y, gV, gA), power_reduced = reduced.power(pair.x, gV, gA);
+    for (std::size_t i = 0; i < 4; ++i) near(power[i], power_reduced[i]);
+    EXPECT_THROW(coupled.weights(pair.y), std::logic_error);
+  });
+}
+
+TEST(CoupledFlowTest, BlocksNameTheState) {
+  const Task task(tests::tasks()[2].data);  // words 3 and 6 of 7 stand nowhere
+  const auto flow = make_coupled_flow<double>(task, limit_start(7, 10, 10, {1, 1, 1, 1}));
+  struct Expected {
+    const char* name;
+    Index rows, columns;
+    bool measured;
+  };
+  const std::vector<Expected> expected{{"G", 5, 1, true},    {"U", 1, 1, true},    {"Gamma", 15, 1, true},
+                                       {"B", 5, 5, true},    {"S_K", 15, 1, true}, {"S_Q", 15, 1, true},
+                                       {"integrated_power", 1, 1, false}};
+  const std::vector<solvers::Block> blocks = flow->blocks();
+  ASSERT_EQ(blocks.size(), expected.size());
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    EXPECT_EQ(blocks[i].name, expected[i].name);
+    EXPECT_EQ(blocks[i].rows, expected[i].rows);
+    EXPECT_EQ(blocks[i].columns, expected[i].columns);
+    EXPECT_EQ(blocks[i].vectors, solvers::Block::Vectors::columns);
+    EXPECT_EQ(blocks[i].measured, expected[i].measured);
+  }
+  EXPECT_EQ(std::ssize(flow->initial_state()), flow->dimension());
+}
+
+/// With only the words that the flow needs: what it knows is the same, what it does not know is NaN, what never moves is
+/// the start's.
+TEST(CoupledFlowTest, WordsThatNoSampleUsesAreLeftOut) {
+  for_each_reduced_case([](const tests::FlowCase& c) {
+    const Pair<double> whole(c), part(c, false);
+    const Task& task = *part.reduced.task;
+    const std::set<Index> used(task.used_words().begin(), task.used_words().end());
+    std::set<Index> held = used;
+    held.insert(task.data().targets.begin(), task.data().targets.end());
+    if (task.data().common) held.insert(*task.data().common);
+    EXPECT_EQ(part.coupled->blocks()[0].rows, std::ssize(held));
+
+    // A step along the flow, so that the state is not the start's.
+    std::vector<double> whole_y = whole.y, part_y = part.y;
+    const std::vector<double> whole_dy = whole.coupled_derivative(), part_dy = part.coupled_derivative();
+    for (std::size_t i = 0; i < whole_y.size(); ++i) whole_y[i] += 0.1 * whole_dy[i];
+    for (std::size_t i = 0; i < part_y.size(); ++i) part_y[i] += 0.1 * part_dy[i];
+    const GramStart<double> known = gram_at(*whole.coupled, whole_y), actual = gram_at(*part.coupled, part_y);
+    const auto expect = [](double value, double expected) {
+      if (std::isnan(expected))
+        EXPECT_TRUE(std::isnan(value));
+      else
+        EXPECT_NEAR(value, expected, 100 * epsilon * std::max(1.0, std::abs(expected)));  // sums in another order
+    };
+    for (Index k = 0; k < task.words(); ++k) {
+      expect(actual.G[k], held.contains(k) ? known.G[k] : nan);
+      for (Index l = 0; l < task.words(); ++l) {
+        const bool both = held.contains(k) && held.contains(l), moves = used.contains(k) || used.contains(l);
+        const auto expected = [&](const Matrix<double>& now, const Matrix<double>& then) {
+          return both ? now(k, l) : moves ? nan : then(k, l);
+        };
+        expect(actual.Gamma(k, l), expected(known.Gamma, part.start.Gamma));
+        expect(actual.B(k, l), expected(known.B, part.start.B));
+        expect(actual.S_K(k, l), expected(known.S_K, part.start.S_K));
+        expect(actual.S_Q(k, l), expected(known.S_Q, part.start.S_Q));
+      }
+    }
+    expect(part.coupled->trace_Gamma(part_y), known.Gamma.trace());
+    expect(part.coupled->trace_S_K(part_y), known.S_K.trace());
+    expect(part.coupled->trace_S_Q(part_y), known.S_Q.trace());
+    const auto [gV, gA] = part.reduced.coefficients(part.x);
+    std::vector<double> p(static_cast<std::size_t>(task.words())), p_known = p;
+    part.coupled->Gamma_times(part_y, gV, all_words(task), p);
+    whole.coupled->Gamma_times(whole_y, gV, all_words(task), p_known);
+    for (Index k = 0; k < task.words(); ++k)
+      expect(p[static_cast<std::size_t>(k)], held.contains(k) ? p_known[static_cast<std::size_t>(k)] : nan);
+    // A snapshot with its unknown entries is a start for the same words.
+    EXPECT_EQ(make_coupled_flow<double>(task, actual, c.rates)->initial_state(),
+              std::vector<double>([&] { part_y.back() = 0; return part_y; }()));
+  });
+}
+
+// --- laws ---
+
+/// tr C and tr C^2 of C = X X^T / rate_x - Y Y^T / rate_y, from the matrix itself.
+std::array<Quad, 2> traces_of_law(const Matrix<Quad>& X, const Matrix<Quad>& Y, double rate_x, double rate_y) {
+  const Matrix<Quad> C = X * X.transpose() / Quad(rate_x) - Y * Y.transpose() / Quad(rate_y);
+  return {C.trace(), (C * C).trace()};
+}
+
+TEST(CoupledLawsTest, DriftsAreThoseOfTheTracesOfTheLaws) {
+  for_each_reduced_case([](const tests::FlowCase& c) {
+    const Pair<Quad> pair(c);
+    const GramStart<Quad> then = gram_start(c.start.cast<Quad>()), now = pair.start;
+    const auto flow = make_coupled_flow<Quad>(*pair.reduced.task, then, pair.reduced->rates(),
+                                              all_words(*pair.reduced.task));
+    const std::array<Quad, 3> drifts = flow->law_drifts(pair.y);
+    const auto expected = [&](const Matrix<Quad>& X0, const Matrix<Quad>& X, const Matrix<Quad>& Y0,
+                              const Matrix<Quad>& Y, double rate_x, double rate_y) -> Quad {
+      const auto inner = [](const Matrix<Quad>& a, const Matrix<Quad>& b) -> Matrix<Quad> { return a.transpose() * b; };
+      const auto length = [&](const Matrix<Quad>& a0, const Matrix<Quad>& b0, const Matrix<Quad>& a,
+                              const Matrix<Quad>& b) -> Quad { return (inner(a, b) - inner(a0, b0)).norm(); };
+      const auto size = [&](const Matrix<Quad>& a0, const Matrix<Quad>& b0, const Matrix<Quad>& a,
+                            const Matrix<Quad>& b) -> Quad { return inner(a, b).norm() + inner(a0, b0).norm(); };
+      const Quad x = length(X0, X0, X, X), xy = length(X0, Y0, X, Y), y = length(Y0, Y0, Y, Y);
+      if (rate_x == 0 || rate_y == 0) return (rate_x == 0 ? x : y) / (x + y);
+      const auto law = traces_of_law(X, Y, rate_x, rate_y), law0 = traces_of_law(X0, Y0, rate_x, rate_y);
+      const Quad rx = Quad(rate_x), ry = Quad(rate_y);
+      return std::max(Quad(abs(Quad(law[0] - law0[0])) / (x / rx + y / ry)),
+                      Quad(abs(Quad(law[1] - law0[1])) /
+                           (x * size(X0, X0, X, X) / (rx * rx) + 2 * xy * size(X0, Y0, X, Y) / (rx * ry) +
+                            y * size(Y0, Y0, Y, Y) / (ry * ry))));
+    };
+    const auto p0 = tests::parts(*pair.reduced, pair.reduced->initial_state()), p = tests::parts(*pair.reduced, pair.x);
+    const Quad root_M = sqrt(Quad(c.start.hidden()));
+    const Quad vw = expected(p0.head, p.head, root_M * p0.W_V, root_M * p.W_V, c.rates.W, c.rates.W_V);
+    const Quad kq = expected(p0.W_K, p.W_K, p0.W_Q, p.W_Q, c.rates.W_K, c.rates.W_Q);
+    EXPECT_LT(abs(Quad(drifts[0] - vw)), 1e-29);  // the same in another order
+    EXPECT_LT(abs(Quad(drifts[1] - kq)), 1e-29);
+    EXPECT_EQ(drifts[2], 0);
+    EXPECT_GT(std::max(vw, kq), 0.01);  // such a state breaks the laws
+    EXPECT_EQ(flow->law_drifts(flow->initial_state()), (std::array<Quad, 3>{0, 0, 0}));
+  });
+}
+
+/// Restricted to the words held, tr C and tr C^2 still have no derivative: the columns left out contribute a constant
+/// matrix.
+TEST(CoupledLawsTest, HaveNoDerivative) {
+  for_each_reduced_case([](const tests::FlowCase& c) {
+    if (c.rates.W * c.rates.W_V * c.rates.W_K * c.rates.W_Q == 0) return;
+    const Pair<Quad> pair(c, false);
+    std::vector<Quad> dy(pair.y.size());
+    pair.coupled->derivative(Quad(0), pair.y, dy);
+    // A step h breaks the laws by O(h) relative to the step, the rounding of the state being 1e-34 / h.
+    std::vector<Quad> y = pair.y;
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] += Quad(1e-15) * dy[i];
+    for (const Quad& drift : pair.coupled->law_drifts(y)) EXPECT_LT(drift, 1e-12);
+  });
+}
+
+// --- trajectories ---
+
+struct Run {
+  std::vector<GramStart<double>> grams;  // at the outputs
+  std::vector<double> losses, defects;
+  std::vector<std::array<double, 3>> drifts;
+  struct Located {
+    Index event;
+    int direction;
+    double t, slope;
+  };
+  std::vector<Located> crossings;
+  solvers::Outcome outcome = solvers::Outcome::not_finite;
+};
+
+class Recorder final : public solvers::Observer<double> {
+ public:
+  Recorder(const Flow<double>& flow, Run& run) : flow_(flow), moment_(flow), run_(run) {}
+  void output(std::size_t, double t, std::span<const double> x) override {
+    moment_.set(t, x);
+    run_.grams.push_back(gram_at(flow_, x));
+    run_.losses.push_back(moment_.forward().loss);
+    run_.defects.push_back(run_.losses.back() + flow_.integrated_power(x) - run_.losses.front());
+    run_.drifts.push_back(flow_.law_drifts(x));
+  }
+  void crossing(const solvers::Crossing<double>& c, std::span<const double>) override {
+    run_.crossings.push_back({c.event, c.direction, c.t, c.slope});
+  }
+
+ private:
+  const Flow<double>& flow_;
+  Moment moment_;
+  Run& run_;
+};
+
+Run run(const Flow<double>& flow, double rtol, double until, bool with_events = true) {
+  const std::vector<double> x = flow.initial_state();
+  Moment start(flow);
+  start.set(0, x);
+  const Observables observables(start, {0, 1});
+  const WatchedFlow watched(
+      flow, with_events ? standard_events(flow.task(), observables, EventLevels()) : std::vector<FlowEvent>());
+  const auto clock = solvers::Clock<double>::log(1);
+  const auto stepper = solvers::make_stepper<double>("dopri5", watched, clock, {rtol, rtol * 1e-3});
+  stepper->start(0, x);
+  Run result;
+  Recorder recorder(flow, result);
+  result.outcome = solvers::integrate<double>(*stepper, {until, clock.evenly_spaced(0, until, 6)}, {}, recorder).outcome;
+  return result;
+}
+
+struct Trajectory {
+  std::string name;
+  TaskData task;
+  Weights<double> start;
+  Rates<double> rates;
+};
+
+std::vector<Trajectory> trajectories() {
+  std::vector<Trajectory> result;
+  for (const tests::NamedTask& task : tests::tasks())
+    for (const bool kaiming : {false, true}) {
+      const Index d = task.data.words;
+      const Weights<double> start =
+          kaiming ? draw_start(StartLaw::kaiming_normal, 16, 24, d, {}, 8)
+                  : draw_start(StartLaw::gaussian, 16, 24, d, {0.1, 0.1, 0.1, 0.1}, 7);
+      result.push_back({task.name + (kaiming ? " kaiming" : " gaussian"), task.data, start, {}});
+    }
+  result.push_back({"mixed rates", result[0].task, result[0].start, {0.5, 2, 1.5, 0.25}});
+  result.push_back({"frozen W_K", result[1].task, result[1].start, {1, 1, 0, 3}});
+  return result;
+}
+
+TEST(CoupledTrajectoryTest, IsTheReducedFlows) {
+  for (const Trajectory& c : trajectories()) {
+    SCOPED_TRACE(c.name);
+    const Task task(c.task);
+    const double rtol = 1e-9;
+    const auto reduced = make_reduced_flow<double>(task, c.start, c.rates);
+    const auto coupled = make_coupled_flow<double>(task, gram_start(c.start), c.rates, all_words(task));
+    const Run a = run(*reduced, rtol, 1e3), b = run(*coupled, rtol, 1e3);
+    ASSERT_EQ(b.outcome, solvers::Outcome::reached_end);
+    ASSERT_EQ(a.grams.size(), b.grams.size());
+    for (std::size_t i = 0; i < a.grams.size(); ++i) {
+      const auto scale = [&](const Matrix<double>& m) { return largest(m); };
+      const auto difference = differences(a.grams[i], b.grams[i]);
+      const GramStart<double>& g = a.grams[i];
+      const std::array<double, 6> scales{scale(g.G),           g.U,          scale(g.Gamma),
+                                         std::sqrt(scale(g.S_K) * scale(g.S_Q)), scale(g.S_K), scale(g.S_Q)};
+      for (std::size_t k = 0; k < 6; ++k) printf("%s %zu %zu %.2g\n", c.name.c_str(), i, k, difference[k] / scales[k]);
+      printf("%s loss %.2g defect %.2g %.2g drift %.2g %.2g\n", c.name.c_str(), (a.losses[i] - b.losses[i]) / a.losses[i], a.defects[i], b.defects[i], b.drifts[i][0], b.drifts[i][1]);
+    }
+    ASSERT_EQ(a.crossings.size(), b.crossings.size());
+    for (std::size_t i = 0; i < a.crossings.size(); ++i) {
+      EXPECT_EQ(a.crossings[i].event, b.crossings[i].event);
+      EXPECT_EQ(a.crossings[i].direction, b.crossings[i].direction);
+      printf("event %ld %.8g %.2g slope %.2g\n", a.crossings[i].event, a.crossings[i].t, b.crossings[i].t / a.crossings[i].t - 1,a.crossings[i].slope);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gradflow

@@ -7,7 +7,7 @@ add_library(gradflow_warnings INTERFACE)
 target_compile_options(gradflow_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow
   # GCC 12 warns of its own headers once they are inlined into ours: AVX-512 intrinsics (GCC bug 105593), std::string (105651).
-  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized -Wno-restrict>)
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized -Wno-uninitialized -Wno-restrict>)
 
 function(gradflow_instruction_set target)
   if(NOT GRADFLOW_ARCH STREQUAL "generic")

@@ -264,18 +264,25 @@ std::optional<Real> EventLocator<Real>::polish(const Stepper<Real>& stepper, std
 
 template <class Real>
 Crossing<Real> EventLocator<Real>::crossing(const Stepper<Real>& stepper, std::size_t event, Real tau, int direction) {
-  using std::cbrt;
   using std::abs;
+  using std::cbrt;
+  using std::pow;
   stepper.restep(tau, x_, error_);
   stepper.derivative_at(tau, x_, dx_);
-  // Central difference: truncation and rounding are both about epsilon^(2/3).
-  const Real distance = h_ * cbrt(std::numeric_limits<Real>::epsilon());
-  const Real ahead = values_beside(stepper, tau, x_, dx_, distance)[event],
-             behind = values_beside(stepper, tau, x_, dx_, -distance)[event];
+  // A central difference of fourth order, whose truncation and rounding are both about epsilon^(4/5), unless a kink
+  // lies within its reach: then one of second order over an interval so short that only rounding would forbid a
+  // shorter.
+  const Real epsilon = std::numeric_limits<Real>::epsilon(), wide = h_ * pow(epsilon, Real(0.2)),
+             narrow = h_ * cbrt(epsilon);
+  const auto rise = [&](Real distance) -> Real {
+    return values_beside(stepper, tau, x_, dx_, distance)[event] -
+           values_beside(stepper, tau, x_, dx_, -distance)[event];
+  };
+  const Real smooth = (8 * rise(wide) - rise(2 * wide)) / (12 * wide), near = rise(narrow) / (2 * narrow);
   const Real here = values_at(stepper, tau, x_)[event];
   for (std::size_t i = 0; i < x_.size(); ++i) beside_[i] = x_[i] + error_[i];
   const Real off = values_at(stepper, tau, beside_)[event];
-  const Real slope = (ahead - behind) / (2 * distance) / stepper.clock().rate(tau);
+  const Real slope = (abs(smooth - near) <= Real(1e-3) * abs(near) ? smooth : near) / stepper.clock().rate(tau);
   return {static_cast<Index>(event), stepper.clock().time(tau), tau, direction, slope, abs((off - here) / slope)};
 }
 

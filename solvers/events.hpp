@@ -98,10 +98,10 @@ class EventLocator {
 
   const System<Real>& system_;
   std::vector<Event> events_;
-  EventMemory<Real> memory_, before_;  // now, and before the step just located
-  std::vector<Real> values_;           // at the stepper's state
+  EventMemory<Real> memory_, before_;          // now, and before the step just located
+  std::vector<Real> values_;                   // at the stepper's state
   std::vector<Real> x_, dx_, beside_, error_;  // scratch
-  Real h_ = 0;                         // the latest step
+  Real h_ = 0;                                 // the latest step
   Index calls_ = 0;
 };
 

@@ -8,8 +8,8 @@ namespace solvers {
 
 /// A proportional-integral controller of the step size (Gustafsson 1991, with the exponents 0.7/k and 0.4/k that damp
 /// the oscillation of an explicit method at its stability limit; k = order of the error estimate + 1). Ratios are taken
-/// relative to the goal 0.7^k, so that smooth solutions settle at 0.7 of the step that would just be accepted: few steps
-/// are rejected, and global errors stay nearer to the tolerance.
+/// relative to the goal 0.7^k, so that smooth solutions settle at 0.7 of the step that would just be accepted: few
+/// steps are rejected, and global errors stay nearer to the tolerance.
 template <class Real>
 class StepControl {
  public:

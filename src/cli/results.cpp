@@ -122,9 +122,13 @@ std::string events_text(const PhasesReport& report) {
       rows.push_back({"", fmt::format("... {} more crossings", all.size() - crossings_shown)});
   }
   std::string text = table(rows);
-  if (bars) text += "6.90159(3) stands for 6.90159 +- 0.00003: the distance to a solve at ten times the tolerances.\n";
+  if (bars)
+    text +=
+        "6.90159(3) stands for 6.90159 +- 0.00003: three times the distance to a solve at ten times the tolerances.\n";
   if (doubtful)
-    text += "?: the solve at ten times the tolerances does not find this crossing; a tighter solver.rtol decides.\n";
+    text +=
+        "?: the solve at ten times the tolerances does not find this crossing, or not clear of the next; a tighter "
+        "solver.rtol decides.\n";
   if (without_bars)
     text += "A time without brackets has no error bar (no second solve, or none that reached the end).\n";
   return text;

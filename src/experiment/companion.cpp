@@ -62,4 +62,28 @@ std::vector<std::optional<solvers::Crossing<double>>> match(const Crossings& sol
   return partners;
 }
 
+void set_error_bars(std::vector<EventCrossing>& crossings, const Crossings& located, const Crossings& companion,
+                    const solvers::Clock<double>& clock) {
+  const auto partners = match(located, companion);
+  std::map<std::size_t, std::size_t> latest;  // of each event: its crossing before this one
+  std::vector<double> gap(crossings.size(), std::numeric_limits<double>::infinity());
+  for (std::size_t i = 0; i < crossings.size(); ++i) {
+    if (const auto before = latest.find(crossings[i].event); before != latest.end()) {
+      const double distance = crossings[i].t - crossings[before->second].t;
+      gap[i] = distance;
+      gap[before->second] = std::min(gap[before->second], distance);
+    }
+    latest[crossings[i].event] = i;
+  }
+  for (std::size_t i = 0; i < crossings.size(); ++i) {
+    EventCrossing& crossing = crossings[i];
+    crossing.certain = 0;
+    if (!partners[i]) continue;
+    const double distance = std::abs(partners[i]->t - crossing.t);
+    const double resolution = 8 * std::numeric_limits<double>::epsilon() * (crossing.t + clock.t0());
+    crossing.t_error = std::max({3 * distance, located[i].local_error, resolution});
+    crossing.certain = distance < gap[i] / 2 ? 1 : 0;
+  }
+}
+
 }  // namespace gradflow

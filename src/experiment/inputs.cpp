@@ -29,10 +29,12 @@ std::optional<Index> from_zero(const std::optional<std::int64_t>& word) {
 
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file.is_open() || file.bad() || std::filesystem::is_directory(path))
+  // A directory opens, and throws when it is read.
+  if (!file.is_open() || std::filesystem::is_directory(path))
     throw FileError(fmt::format("{}: cannot be read; check the path (relative ones start at the experiment's folder)",
                                 path.string()));
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (file.bad()) throw FileError(fmt::format("{}: reading it failed", path.string()));
   return text;
 }
 

@@ -112,6 +112,29 @@ trajectory::EventSummary summarize(bool applicable, int sign_at_start, int sign_
   return summary;
 }
 
+/// Whether each event holds, how often it crossed, how the run ended: as far as it is known.
+void write_summaries(trajectory::RunWriter& writer, const std::vector<FlowEvent>& events, const RunResult& result) {
+  std::size_t integrated = 0;  // events that do not apply are not integrated
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    int at_start = 0, at_end = 0;
+    if (events[i].applicable) {
+      at_start = result.report.sign_at_start[integrated];
+      at_end = result.report.sign_at_end[integrated++];
+    }
+    std::vector<EventCrossing> own;
+    std::copy_if(result.crossings.begin(), result.crossings.end(), std::back_inserter(own),
+                 [i](const EventCrossing& c) { return c.event == i; });
+    writer.set_summary(static_cast<std::int64_t>(i), summarize(events[i].applicable, at_start, at_end, own));
+  }
+  const solvers::Counts& c = result.report.counts;
+  const Report companion = result.companion.value_or(Report{});
+  writer.set_run({static_cast<std::int64_t>(result.report.outcome),
+                  result.report.message(),
+                  {c.accepted, c.rejected_error, c.rejected_not_finite, c.for_start, c.for_steps, c.for_outputs,
+                   c.for_events, c.event_calls, companion.counts.accepted, companion.counts.evaluations()},
+                  result.report.wall_seconds + companion.wall_seconds});
+}
+
 }  // namespace
 
 struct Simulation::Parts {
@@ -205,47 +228,19 @@ RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, con
     return recorder.emplace(writer, *p.flow, p.observables, drift, p.events, rows, plan, listener, progress);
   });
   result.crossings = recorder->crossings();
-
-  const auto summarize_all = [&] {
-    for (std::size_t i = 0, integrated = 0; i < p.events.size(); ++i) {
-      std::vector<EventCrossing> own;
-      std::copy_if(result.crossings.begin(), result.crossings.end(), std::back_inserter(own),
-                   [i](const auto& c) { return c.event == i; });
-      const bool applicable = p.events[i].applicable;
-      const std::size_t j = integrated;
-      if (applicable) ++integrated;
-      writer.set_summary(static_cast<std::int64_t>(i),
-                         applicable ? summarize(true, result.report.sign_at_start[j], result.report.sign_at_end[j], own)
-                                    : summarize(false, 0, 0, own));
-    }
-    const solvers::Counts& c = result.report.counts;
-    const Report companion = result.companion.value_or(Report{});
-    writer.set_run({static_cast<std::int64_t>(result.report.outcome),
-                    result.report.message(),
-                    {c.accepted, c.rejected_error, c.rejected_not_finite, c.for_start, c.for_steps, c.for_outputs,
-                     c.for_events, c.event_calls, companion.counts.accepted, companion.counts.evaluations()},
-                    result.report.wall_seconds + companion.wall_seconds});
-  };
-  summarize_all();
+  write_summaries(writer, p.events, result);
 
   if (p.experiment.solver.error_bars && result.report.reached_target()) {
-    std::optional<CompanionObserver> observer;
+    std::optional<CompanionObserver> companion;
     result.companion =
-        p.integrate(10, {}, [&](auto progress) -> CompanionObserver& { return observer.emplace(listener, progress); });
+        p.integrate(10, {}, [&](auto progress) -> CompanionObserver& { return companion.emplace(listener, progress); });
     if (result.companion->reached_target()) {
-      const auto partners = match(recorder->located(), observer->located);
-      for (std::size_t i = 0; i < partners.size(); ++i) {
-        EventCrossing& crossing = result.crossings[i];
-        crossing.certain = partners[i] ? 1 : 0;
-        // Where both solves agree to the last bit the clock's own resolution is what is known.
-        const double resolution = 8 * std::numeric_limits<double>::epsilon() * (crossing.t + p.clock.t0());
-        if (partners[i])
-          crossing.t_error =
-              std::max({std::abs(partners[i]->t - crossing.t), recorder->located()[i].local_error, resolution});
-        writer.set_crossing_error(static_cast<std::int64_t>(i), crossing.t_error, crossing.certain);
-      }
+      set_error_bars(result.crossings, recorder->located(), companion->located, p.clock);
+      for (std::size_t i = 0; i < result.crossings.size(); ++i)
+        writer.set_crossing_error(static_cast<std::int64_t>(i), result.crossings[i].t_error,
+                                  result.crossings[i].certain);
     }
-    summarize_all();
+    write_summaries(writer, p.events, result);
   }
   writer.close();
   return result;

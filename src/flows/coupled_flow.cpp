@@ -299,10 +299,11 @@ void CoupledFlow<Real>::derivative(Real, State x, std::span<Real> dx) const {
   const auto [speed_K, speed_Q] = score_products(x, gA_);
   for (Index j = 0; j < n_; ++j)
     for (Index i = 0; i < n_; ++i) *out++ = K * first_(j, i) + Q * second_(i, j);
-  left_ = ConstMatrix(x.data() + B_, n_, n_);
+  const ConstMatrix full_B(x.data() + B_, n_, n_);
+  left_ = full_B;
   products_.multiply<Real>(left_, gA_transposed_, first_);  // B gA^T
   out = pack_sum(first_, K, out);
-  left_.transposeInPlace();
+  left_ = full_B.transpose();
   products_.multiply<Real>(left_, gA_, second_);  // B^T gA
   out = pack_sum(second_, Q, out);
   *out = power_VW + rho.W_K * speed_K + rho.W_Q * speed_Q;

@@ -22,13 +22,16 @@ void exponentials(std::span<Real> values) {
   constexpr std::size_t width = 8;
   using Block = Eigen::Array<Real, static_cast<int>(width), 1>;
   const Real underflow = log(std::numeric_limits<Real>::min());  // the vectorised one stops there, at 5.6e-309
-  for (std::size_t from = 0; from < values.size(); from += width) {
-    const std::span<Real> part = values.subspan(from, std::min(width, values.size() - from));
-    Block block = Block::Zero();
-    std::copy(part.begin(), part.end(), block.begin());
-    block = (block < underflow).select(Block::Zero(), block.exp());
-    std::copy_n(block.begin(), part.size(), part.begin());
-  }
+  const auto apply = [&](auto&& block) {
+    const Block exponential = block.exp();  // a statement by itself: Eigen's select() would take it entry by entry
+    block = (block < underflow).select(Block::Zero(), exponential);
+  };
+  std::size_t from = 0;
+  for (; from + width <= values.size(); from += width) apply(Eigen::Map<Block>(values.data() + from));
+  Block tail = Block::Zero();
+  std::copy(values.begin() + static_cast<Index>(from), values.end(), tail.begin());
+  apply(tail);
+  std::copy_n(tail.begin(), values.size() - from, values.begin() + static_cast<Index>(from));
 }
 
 }  // namespace

@@ -1,48 +1,27 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <Eigen/Eigenvalues>
 #include <cmath>
 #include <gradflow/flows/gram.hpp>
-#include <gradflow/observables/events.hpp>
 #include <limits>
-#include <numeric>
 #include <set>
-#include <solvers/integrate.hpp>
 
 #include "support/flow_cases.hpp"
+#include "support/gram_cases.hpp"
 #include "tasks/message_of.hpp"
 
-// The coupled flow of inner products against the reduced flow, which has the weights.
+// The coupled flow of inner products at one state, against the reduced flow, which has the weights.
 namespace gradflow {
 namespace {
 
 using testing::HasSubstr;
+using tests::all_words;
+using tests::differences;
 using tests::message_of;
 using tests::OwnedFlow;
 
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-
-std::vector<Index> all_words(const Task& task) {
-  std::vector<Index> words(static_cast<std::size_t>(task.words()));
-  std::iota(words.begin(), words.end(), 0);
-  return words;
-}
-
-template <class Real>
-Real largest(const Matrix<Real>& matrix) {
-  return matrix.cwiseAbs().maxCoeff();
-}
-
-/// Largest difference of two sets of inner products, each matrix by itself: G, U, Gamma, B, S_K, S_Q.
-template <class Real>
-std::array<double, 6> differences(const GramStart<Real>& a, const GramStart<Real>& b) {
-  using std::abs;
-  return {static_cast<double>(largest<Real>(a.G - b.G)),     static_cast<double>(abs(Real(a.U - b.U))),
-          static_cast<double>(largest<Real>(a.Gamma - b.Gamma)), static_cast<double>(largest<Real>(a.B - b.B)),
-          static_cast<double>(largest<Real>(a.S_K - b.S_K)), static_cast<double>(largest<Real>(a.S_Q - b.S_Q))};
-}
 
 /// The derivative of all inner products by the product rule, from that of the weights.
 template <class Real>
@@ -183,9 +162,9 @@ TEST(CoupledFlowTest, BlocksNameTheState) {
     Index rows, columns;
     bool measured;
   };
-  const std::vector<Expected> expected{{"G", 5, 1, true},    {"U", 1, 1, true},    {"Gamma", 15, 1, true},
-                                       {"B", 5, 5, true},    {"S_K", 15, 1, true}, {"S_Q", 15, 1, true},
-                                       {"integrated_power", 1, 1, false}};
+  const std::vector<Expected> expected{
+      {"G", 5, 1, true},    {"U", 1, 1, true},    {"Gamma", 15, 1, true},           {"B", 5, 5, true},
+      {"S_K", 15, 1, true}, {"S_Q", 15, 1, true}, {"integrated_power", 1, 1, false}};
   const std::vector<solvers::Block> blocks = flow->blocks();
   ASSERT_EQ(blocks.size(), expected.size());
   for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -198,8 +177,8 @@ TEST(CoupledFlowTest, BlocksNameTheState) {
   EXPECT_EQ(std::ssize(flow->initial_state()), flow->dimension());
 }
 
-/// With only the words that the flow needs: what it knows is the same, what it does not know is NaN, what never moves is
-/// the start's.
+/// With only the words that the flow needs: what it knows is the same, what it does not know is NaN, what never moves
+/// is the start's.
 TEST(CoupledFlowTest, WordsThatNoSampleUsesAreLeftOut) {
   for_each_reduced_case([](const tests::FlowCase& c) {
     const Pair<double> whole(c), part(c, false);
@@ -210,11 +189,11 @@ TEST(CoupledFlowTest, WordsThatNoSampleUsesAreLeftOut) {
     if (task.data().common) held.insert(*task.data().common);
     EXPECT_EQ(part.coupled->blocks()[0].rows, std::ssize(held));
 
-    // A step along the flow, so that the state is not the start's.
+    // A step along the flow, so that the state is not the start's; short enough for squares to stay positive.
     std::vector<double> whole_y = whole.y, part_y = part.y;
     const std::vector<double> whole_dy = whole.coupled_derivative(), part_dy = part.coupled_derivative();
-    for (std::size_t i = 0; i < whole_y.size(); ++i) whole_y[i] += 0.1 * whole_dy[i];
-    for (std::size_t i = 0; i < part_y.size(); ++i) part_y[i] += 0.1 * part_dy[i];
+    for (std::size_t i = 0; i < whole_y.size(); ++i) whole_y[i] += 1e-3 * whole_dy[i];
+    for (std::size_t i = 0; i < part_y.size(); ++i) part_y[i] += 1e-3 * part_dy[i];
     const GramStart<double> known = gram_at(*whole.coupled, whole_y), actual = gram_at(*part.coupled, part_y);
     const auto expect = [](double value, double expected) {
       if (std::isnan(expected))
@@ -245,8 +224,8 @@ TEST(CoupledFlowTest, WordsThatNoSampleUsesAreLeftOut) {
     for (Index k = 0; k < task.words(); ++k)
       expect(p[static_cast<std::size_t>(k)], held.contains(k) ? p_known[static_cast<std::size_t>(k)] : nan);
     // A snapshot with its unknown entries is a start for the same words.
-    EXPECT_EQ(make_coupled_flow<double>(task, actual, c.rates)->initial_state(),
-              std::vector<double>([&] { part_y.back() = 0; return part_y; }()));
+    part_y.back() = 0;
+    EXPECT_EQ(make_coupled_flow<double>(task, actual, c.rates)->initial_state(), part_y);
   });
 }
 
@@ -262,8 +241,8 @@ TEST(CoupledLawsTest, DriftsAreThoseOfTheTracesOfTheLaws) {
   for_each_reduced_case([](const tests::FlowCase& c) {
     const Pair<Quad> pair(c);
     const GramStart<Quad> then = gram_start(c.start.cast<Quad>()), now = pair.start;
-    const auto flow = make_coupled_flow<Quad>(*pair.reduced.task, then, pair.reduced->rates(),
-                                              all_words(*pair.reduced.task));
+    const auto flow =
+        make_coupled_flow<Quad>(*pair.reduced.task, then, pair.reduced->rates(), all_words(*pair.reduced.task));
     const std::array<Quad, 3> drifts = flow->law_drifts(pair.y);
     const auto expected = [&](const Matrix<Quad>& X0, const Matrix<Quad>& X, const Matrix<Quad>& Y0,
                               const Matrix<Quad>& Y, double rate_x, double rate_y) -> Quad {
@@ -308,105 +287,73 @@ TEST(CoupledLawsTest, HaveNoDerivative) {
   });
 }
 
-// --- trajectories ---
+// --- starts ---
 
-struct Run {
-  std::vector<GramStart<double>> grams;  // at the outputs
-  std::vector<double> losses, defects;
-  std::vector<std::array<double, 3>> drifts;
-  struct Located {
-    Index event;
-    int direction;
-    double t, slope;
+TEST(GramStartTest, HoldsTheInnerProducts) {
+  for (const StartLaw law : {StartLaw::gaussian, StartLaw::orthogonal}) {
+    const Weights<double> w = draw_start(law, 15, 4, 7, {0.3, 0.2, 0.4, 0.5}, 3);
+    const Weights<Quad> exact = w.cast<Quad>();
+    const Vector<Quad> u = exact.W.transpose() * exact.a;
+    const GramStart<Quad> expected{.G = exact.W_V.transpose() * u,
+                                   .U = u.squaredNorm(),
+                                   .Gamma = exact.W_V.transpose() * exact.W_V,
+                                   .B = exact.W_K.transpose() * exact.W_Q,
+                                   .S_K = exact.W_K.transpose() * exact.W_K,
+                                   .S_Q = exact.W_Q.transpose() * exact.W_Q};
+    const GramStart<double> start = gram_start(w);
+    // 15 products of the lengths of u (at most 15) and of columns (at most 8).
+    for (const double difference : differences(start.cast<Quad>(), expected)) EXPECT_LT(difference, 15 * 15 * epsilon);
+    EXPECT_EQ(start.Gamma, start.Gamma.transpose());
+    EXPECT_EQ(start.S_K, start.S_K.transpose());
+    EXPECT_EQ(start.S_Q, start.S_Q.transpose());
+    EXPECT_EQ(start.words(), 7);
+    EXPECT_EQ(start.width, 15);
+    EXPECT_EQ(start.hidden, 4);
+  }
+}
+
+TEST(GramStartTest, LimitIsTheOrthogonalStart) {
+  const StandardDeviations s{0.3, 0.2, 0.4, 0.5};
+  const GramStart<double> limit = limit_start(6, 12, 5, s),
+                          drawn = gram_start(draw_start(StartLaw::orthogonal, 12, 5, 6, s, 4));
+  // Orthonormal columns of length 12 to a few epsilon each, times lengths of at most 3.
+  for (const double difference : differences(limit, drawn)) EXPECT_LT(difference, 100 * epsilon);
+  EXPECT_EQ(limit.width, 12);
+  EXPECT_EQ(limit.hidden, 5);
+  EXPECT_GT(limit.U, 1);  // 0.09 * 12 * 5
+}
+
+TEST(GramStartErrorsTest, SayWhatIsWrong) {
+  const Task task(tests::tasks()[2].data);
+  const GramStart<double> good = limit_start(7, 10, 10, {1, 1, 1, 1});
+  const auto refuse = [&](auto change) {
+    GramStart<double> start = good;
+    change(start);
+    return message_of([&] { make_coupled_flow<double>(task, start); });
   };
-  std::vector<Located> crossings;
-  solvers::Outcome outcome = solvers::Outcome::not_finite;
-};
-
-class Recorder final : public solvers::Observer<double> {
- public:
-  Recorder(const Flow<double>& flow, Run& run) : flow_(flow), moment_(flow), run_(run) {}
-  void output(std::size_t, double t, std::span<const double> x) override {
-    moment_.set(t, x);
-    run_.grams.push_back(gram_at(flow_, x));
-    run_.losses.push_back(moment_.forward().loss);
-    run_.defects.push_back(run_.losses.back() + flow_.integrated_power(x) - run_.losses.front());
-    run_.drifts.push_back(flow_.law_drifts(x));
-  }
-  void crossing(const solvers::Crossing<double>& c, std::span<const double>) override {
-    run_.crossings.push_back({c.event, c.direction, c.t, c.slope});
-  }
-
- private:
-  const Flow<double>& flow_;
-  Moment moment_;
-  Run& run_;
-};
-
-Run run(const Flow<double>& flow, double rtol, double until, bool with_events = true) {
-  const std::vector<double> x = flow.initial_state();
-  Moment start(flow);
-  start.set(0, x);
-  const Observables observables(start, {0, 1});
-  const WatchedFlow watched(
-      flow, with_events ? standard_events(flow.task(), observables, EventLevels()) : std::vector<FlowEvent>());
-  const auto clock = solvers::Clock<double>::log(1);
-  const auto stepper = solvers::make_stepper<double>("dopri5", watched, clock, {rtol, rtol * 1e-3});
-  stepper->start(0, x);
-  Run result;
-  Recorder recorder(flow, result);
-  result.outcome = solvers::integrate<double>(*stepper, {until, clock.evenly_spaced(0, until, 6)}, {}, recorder).outcome;
-  return result;
-}
-
-struct Trajectory {
-  std::string name;
-  TaskData task;
-  Weights<double> start;
-  Rates<double> rates;
-};
-
-std::vector<Trajectory> trajectories() {
-  std::vector<Trajectory> result;
-  for (const tests::NamedTask& task : tests::tasks())
-    for (const bool kaiming : {false, true}) {
-      const Index d = task.data.words;
-      const Weights<double> start =
-          kaiming ? draw_start(StartLaw::kaiming_normal, 16, 24, d, {}, 8)
-                  : draw_start(StartLaw::gaussian, 16, 24, d, {0.1, 0.1, 0.1, 0.1}, 7);
-      result.push_back({task.name + (kaiming ? " kaiming" : " gaussian"), task.data, start, {}});
-    }
-  result.push_back({"mixed rates", result[0].task, result[0].start, {0.5, 2, 1.5, 0.25}});
-  result.push_back({"frozen W_K", result[1].task, result[1].start, {1, 1, 0, 3}});
-  return result;
-}
-
-TEST(CoupledTrajectoryTest, IsTheReducedFlows) {
-  for (const Trajectory& c : trajectories()) {
-    SCOPED_TRACE(c.name);
-    const Task task(c.task);
-    const double rtol = 1e-9;
-    const auto reduced = make_reduced_flow<double>(task, c.start, c.rates);
-    const auto coupled = make_coupled_flow<double>(task, gram_start(c.start), c.rates, all_words(task));
-    const Run a = run(*reduced, rtol, 1e3), b = run(*coupled, rtol, 1e3);
-    ASSERT_EQ(b.outcome, solvers::Outcome::reached_end);
-    ASSERT_EQ(a.grams.size(), b.grams.size());
-    for (std::size_t i = 0; i < a.grams.size(); ++i) {
-      const auto scale = [&](const Matrix<double>& m) { return largest(m); };
-      const auto difference = differences(a.grams[i], b.grams[i]);
-      const GramStart<double>& g = a.grams[i];
-      const std::array<double, 6> scales{scale(g.G),           g.U,          scale(g.Gamma),
-                                         std::sqrt(scale(g.S_K) * scale(g.S_Q)), scale(g.S_K), scale(g.S_Q)};
-      for (std::size_t k = 0; k < 6; ++k) printf("%s %zu %zu %.2g\n", c.name.c_str(), i, k, difference[k] / scales[k]);
-      printf("%s loss %.2g defect %.2g %.2g drift %.2g %.2g\n", c.name.c_str(), (a.losses[i] - b.losses[i]) / a.losses[i], a.defects[i], b.defects[i], b.drifts[i][0], b.drifts[i][1]);
-    }
-    ASSERT_EQ(a.crossings.size(), b.crossings.size());
-    for (std::size_t i = 0; i < a.crossings.size(); ++i) {
-      EXPECT_EQ(a.crossings[i].event, b.crossings[i].event);
-      EXPECT_EQ(a.crossings[i].direction, b.crossings[i].direction);
-      printf("event %ld %.8g %.2g slope %.2g\n", a.crossings[i].event, a.crossings[i].t, b.crossings[i].t / a.crossings[i].t - 1,a.crossings[i].slope);
-    }
-  }
+  EXPECT_THAT(refuse([](auto& g) { g.G.resize(6); }), HasSubstr("G has shape [6, 1], but must have [7, 1]"));
+  EXPECT_THAT(refuse([](auto& g) { g.B.resize(7, 6); }), HasSubstr("B has shape [7, 6], but must have [7, 7]"));
+  EXPECT_THAT(refuse([](auto& g) { g.Gamma(0, 1) = g.Gamma(1, 0) = nan; }),
+              HasSubstr("Gamma has entries that are not finite"));
+  GramStart<double> unknown = good;
+  unknown.Gamma(0, 3) = unknown.Gamma(3, 0) = unknown.G[3] = nan;  // word 3 stands nowhere
+  EXPECT_NO_THROW(make_coupled_flow<double>(task, unknown));
+  EXPECT_THAT(refuse([](auto& g) { g.S_K(1, 1) = -2; }), HasSubstr("S_K has the negative entry -2 on its diagonal"));
+  EXPECT_THAT(refuse([](auto& g) { g.S_Q(0, 1) = 1; }), HasSubstr("S_Q is not symmetric"));
+  EXPECT_THAT(refuse([](auto& g) { g.U = -1; }), HasSubstr("U must be finite and not negative, but is -1"));
+  EXPECT_THAT(refuse([](auto& g) { g.width = 0; }), HasSubstr("at least 1, but are 0 and 10"));
+  EXPECT_THAT(message_of([&] {
+                make_coupled_flow<double>(task, good, {1, 1, -1, 1});
+              }),
+              HasSubstr("rate must be >= 0"));
+  const std::vector<Index> outside{7};
+  EXPECT_THAT(message_of([&] { make_coupled_flow<double>(task, good, {}, outside); }),
+              HasSubstr("word 8 lies outside the vocabulary of 7 words"));
+  EXPECT_THAT(message_of([] { limit_start(0, 1, 1, {}); }), HasSubstr("words must be at least 1, but is 0"));
+  EXPECT_THAT(message_of([] {
+                limit_start(1, 1, 1, {1, 1, -1, 1});
+              }),
+              HasSubstr("standard deviation of W_K must be finite and not negative, but is -1"));
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ struct KnownAnswer {
   LimitTask task;
   std::array<double, 3> event_times;  // in the order of `events`, printed to five decimals
   std::array<int, 2> R, loss;         // at infinite time
+  friend void PrintTo(const KnownAnswer& answer, std::ostream* out) { *out << answer.name; }
 };
 
 const std::vector<KnownAnswer> known{{"infinite", {{}, 5}, {3.56472, 3.56472, 12.97941}, {3, 2}, {17, 1}},
@@ -119,6 +120,9 @@ TEST(LimitSystemWithFewSamples, ClassFourKeepsPace) {
   const auto solved = solve<double>(task, end, 1e-12);
   for (std::size_t c = 0; c < 4; ++c)  // settles like log(t)/t, under the solve's own error
     EXPECT_NEAR(flow.gradient_sums(solved.x)[c] * end, limit.S[c], 1e-9);
+  EXPECT_NEAR(flow.R(solved.x), limit.R, 1e-9);
+  EXPECT_DOUBLE_EQ(flow.R(LimitFlow<double>::initial_state()), 0);            // 1/12 + 1/12 + 1/12 - 1/4
+  EXPECT_TRUE(std::isnan(flow.R(std::vector<double>{9, 9, 0, 0, 0, 0, 0})));  // I2 and I3 wrong, I1 right: S1 < S2
 }
 
 /// dL/dt = -sum_c S_c z_c' is minus the squared speed of all words, each filler counted as often as it stands in the
@@ -159,6 +163,7 @@ TEST(LimitSystemMisuse, ThrowsWithTheRuleAndTheValue) {
   EXPECT_NE(message({61, 5}).find(
                 "multiple of 6, as the classes' shares are 1/2, 1/6, 1/6, 1/6, but is 61; the next one is 66"),
             std::string::npos);
+  EXPECT_NE(message({63, 5}).find("but is 63; the next one is 66"), std::string::npos);
   EXPECT_NE(message({0, 5}).find("but is 0; the next one is 6"), std::string::npos);
   EXPECT_NE(message({60, 2}).find("at least 3"), std::string::npos);
   EXPECT_THROW(limit_at_infinite_time<double>({{}, 2}), std::invalid_argument);

@@ -147,6 +147,9 @@ std::unique_ptr<Stepper<Real>> stepper_at(std::string_view method, const System<
   return stepper;
 }
 
+/// What a failing parameterised test calls a method.
+inline void PrintTo(const Method& method, std::ostream* out) { *out << method.name; }
+
 /// Names the methods in parameterised tests.
 struct MethodName {
   template <class Info>

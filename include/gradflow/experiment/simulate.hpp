@@ -13,8 +13,9 @@ namespace gradflow {
 struct EventCrossing {
   std::size_t event = 0;  ///< into Simulation::events()
   double t = 0;           ///< flow time
-  double t_error =
-      0;  ///< distance to the same crossing in the companion solve; NaN where that has none, or was not asked for
+  /// Error bar of t: three times the distance to the same crossing in the companion solve, at least the method's own
+  /// estimate of its last step's error; NaN where the companion does not find it, or was not asked for.
+  double t_error = 0;
   double slope = 0;   ///< d(event's function)/dt
   int direction = 0;  ///< +1: the condition becomes true; -1: it is lost
   int certain = -1;   ///< 1: the companion solve finds it too; 0: it does not; -1: not checked

@@ -229,6 +229,14 @@ TEST(CoupledFlowTest, WordsThatNoSampleUsesAreLeftOut) {
   });
 }
 
+/// The standard events read their values and derivatives, whether a sample uses them or not.
+TEST(CoupledFlowTest, HoldsTargetsAndCommonWordUnused) {
+  const Task task(tests::task_of(6, {{3, 4}}, {1}));
+  EXPECT_EQ(make_coupled_flow<double>(task, limit_start(6, 10, 10, {1, 1, 1, 1}))->blocks()[0].rows, 5);
+  const Task no_common(tests::task_of(6, {{3, 4}}, {1}, std::nullopt));
+  EXPECT_EQ(make_coupled_flow<double>(no_common, limit_start(6, 10, 10, {1, 1, 1, 1}))->blocks()[0].rows, 4);
+}
+
 // --- laws ---
 
 /// tr C and tr C^2 of C = X X^T / rate_x - Y Y^T / rate_y, from the matrix itself.

@@ -51,7 +51,7 @@ class Flow : public solvers::System<Real> {
   virtual Real trace_Gamma(State x) const = 0;
   virtual Real trace_S_K(State x) const = 0;
   virtual Real trace_S_Q(State x) const = 0;
-  /// (Gamma gV)(k) for each of the given words.
+  /// (Gamma gV)(k) for each of the given words; like the entries above NaN where the formulation does not hold a word.
   virtual void Gamma_times(State x, std::span<const Real> gV, std::span<const Index> words,
                            std::span<Real> out) const = 0;
   /// Squared speeds |W'|^2, |W_V'|^2, |W_K'|^2, |W_Q'|^2, rates included.
@@ -61,7 +61,8 @@ class Flow : public solvers::System<Real> {
   virtual Weights<Real> weights(State x) const = 0;
   /// Changes since t = 0 of the m x m laws u u^T - M W_V W_V^T and W_K W_K^T - W_Q W_Q^T (each term over its rate; a
   /// frozen matrix's by itself) and, for the full flow, of W - a u^T / M: Frobenius norms, each over how far its terms
-  /// have moved.
+  /// have moved. The coupled flow, which has inner products only, gives for each law the larger relative change of the
+  /// trace and of the trace of the square (gram.hpp).
   virtual std::array<Real, 3> law_drifts(State x) const = 0;
 
   Real integrated_power(State x) const { return x.back(); }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # bash data/paper.sh
 # The paper's experiment from a fresh Debian 12 to its end: installs what is missing, builds, integrates the flow of
-# data/paper.toml into build/paper.h5, and prints the phases that it went through beside the paper's claims.
+# data/paper.toml into build/paper.h5, and prints the phases that it went through.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -28,7 +28,8 @@ bool signs_differ(const Sample& a, const Sample& b) {
 }  // namespace
 
 Verdict verdict(bool true_at_start, bool true_at_end, std::size_t crossings) {
-  if (crossings == 0) return true_at_end ? Verdict::from_start : Verdict::never;
+  if (crossings == 0 && true_at_start == true_at_end) return true_at_end ? Verdict::from_start : Verdict::never;
+  // Without a crossing the two can differ only where the function was not defined all along.
   if (!true_at_end) return Verdict::crossings_lost;
   return crossings == 1 && !true_at_start ? Verdict::once : Verdict::crossings_holds;
 }

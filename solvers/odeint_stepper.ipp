@@ -19,9 +19,8 @@ namespace solvers {
 template <class Real>
 using OdeintState = Eigen::Matrix<Real, Eigen::Dynamic, 1>;
 
-/// `Traits` gives `method`, the Odeint stepper type `Scheme`, whether the first stage of a step is the last of the one
-/// before
-/// (`fsal`), and `interpolate` where the scheme has a dense output.
+/// `Traits` gives `method`, the Odeint stepper type `Scheme`, `fsal` (whether the first stage of a step is the last of
+/// the one before), and `interpolate` where the scheme has a dense output.
 template <class Real, class Traits>
 class OdeintStepper final : public Stepper<Real> {
   using State = OdeintState<Real>;

@@ -95,8 +95,9 @@ void add_phases(CLI::App& app, Action& action) {
     bool json = false;
   };
   const auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("phases", "Every event of a run with its times, errors and verdict; T1 and T2");
+  CLI::App* command = app.add_subcommand(
+      "phases",
+      "Every event of a run with its times, errors and verdict; T1 and T2 (the paper's claims are not checked yet)");
   command->add_option("RUN.h5", options->run, "the run's file")->required()->type_name("");
   command->add_flag("--json", options->json, "one JSON document and nothing else");
   command->footer(footer);

@@ -27,10 +27,12 @@ Json settings_json(const std::string& toml_text) {
   return Json::parse(text.str());
 }
 
-/// The file's attributes but for the settings, which are shown by themselves.
+/// The file's attributes but for the settings, which are shown by themselves, and what `phases` reports.
 std::vector<Attribute> provenance(const RunReader& run) {
   std::vector<Attribute> attributes = run.attributes();
-  std::erase_if(attributes, [](const Attribute& attribute) { return attribute.first == "settings"; });
+  std::erase_if(attributes, [](const Attribute& attribute) {
+    return attribute.first == "settings" || attribute.first == "T2" || attribute.first.starts_with("T1_");
+  });
   return attributes;
 }
 

@@ -91,8 +91,16 @@ TaskData read_hdf5_task(const Experiment& experiment, const settings::FileTask& 
           fmt::format("sample {} (from 0): a label must be 1 or -1; given {}", data.labels.size(), label));
     data.labels.push_back(static_cast<int>(label));
   }
-  data.targets = from_zero(task.targets);
-  data.common = from_zero(task.common);
+  // A run's task names its own targets and common word: they hold unless the settings name others.
+  const settings::FileTask unnamed;
+  const auto first = file.integer_attribute("target1", group), second = file.integer_attribute("target2", group);
+  if (first && second && task.targets == unnamed.targets && task.common == unnamed.common) {
+    data.targets = {*first, *second};
+    data.common = file.integer_attribute("common", group);
+  } else {
+    data.targets = from_zero(task.targets);
+    data.common = from_zero(task.common);
+  }
   return data;
 }
 

@@ -156,18 +156,23 @@ struct Simulation::Parts {
     return moment;
   }
 
-  solvers::Limits<double> limits() const {
+  /// For a solve that may make `loosen` times the errors. Bounds on the steps loosen with the tolerances: two solves
+  /// that take the same steps make the same errors, whatever their tolerances, and their distance says nothing.
+  solvers::Limits<double> limits(double loosen, int error_order, double seconds_spent) const {
     const settings::Solver& s = experiment.solver;
+    const double longer = std::pow(loosen, 1.0 / (error_order + 1));
+    const auto scaled = [&](std::optional<double> step) { return step ? std::optional(longer * *step) : step; };
     return {.steps = s.max_steps,
             .rejections = s.max_rejections,
-            .wall_seconds = s.max_wall_seconds,
-            .initial_step = s.initial_step,
-            .max_step = s.max_step};
+            .wall_seconds = s.max_wall_seconds ? std::optional(*s.max_wall_seconds - seconds_spent) : std::nullopt,
+            .initial_step = scaled(s.initial_step),
+            .max_step = scaled(s.max_step)};
   }
 
-  /// Integrates at `loosen` times the tolerances.
+  /// Integrates at `loosen` times the tolerances, when `seconds_spent` of the wall-clock budget are gone.
   template <class MakeObserver>
-  Report integrate(double loosen, const std::vector<double>& outputs, MakeObserver make_observer) {
+  Report integrate(double loosen, double seconds_spent, const std::vector<double>& outputs,
+                   MakeObserver make_observer) {
     const settings::Solver& s = experiment.solver;
     const WatchedFlow system(*flow, events);
     const auto stepper = solvers::make_stepper<double>(s.method, system, clock, {loosen * s.rtol, loosen * s.atol});
@@ -184,7 +189,8 @@ struct Simulation::Parts {
                       .companion = loosen != 1};
     };
     auto& observer = make_observer(progress);
-    return solvers::integrate<double>(*stepper, {s.until, outputs}, limits(), observer);
+    return solvers::integrate<double>(*stepper, {s.until, outputs},
+                                      limits(loosen, stepper->method().error_order, seconds_spent), observer);
   }
 
   settings::Experiment experiment;
@@ -224,16 +230,18 @@ RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, con
 
   std::optional<Recorder> recorder;
   RunResult result;
-  result.report = p.integrate(1, plan.times, [&](auto progress) -> Recorder& {
+  result.report = p.integrate(1, 0, plan.times, [&](auto progress) -> Recorder& {
     return recorder.emplace(writer, *p.flow, p.observables, drift, p.events, rows, plan, listener, progress);
   });
   result.crossings = recorder->crossings();
   write_summaries(writer, p.events, result);
 
-  if (p.experiment.solver.error_bars && result.report.reached_target()) {
+  const double spent = result.report.wall_seconds;
+  const bool time_left = spent < p.experiment.solver.max_wall_seconds.value_or(std::numeric_limits<double>::infinity());
+  if (p.experiment.solver.error_bars && result.report.reached_target() && time_left) {
     std::optional<CompanionObserver> companion;
-    result.companion =
-        p.integrate(10, {}, [&](auto progress) -> CompanionObserver& { return companion.emplace(listener, progress); });
+    result.companion = p.integrate(
+        10, spent, {}, [&](auto progress) -> CompanionObserver& { return companion.emplace(listener, progress); });
     if (result.companion->reached_target()) {
       set_error_bars(result.crossings, recorder->located(), companion->located, p.clock);
       for (std::size_t i = 0; i < result.crossings.size(); ++i)

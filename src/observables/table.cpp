@@ -123,7 +123,7 @@ const std::vector<Observable>& table() {
        scalar(attention_shift)},
       {"power",
        {"matrix"},
-       "1/time",
+       "1",
        "squared speed of each matrix",
        "Yang et al. 2024, Appendix B",
        [](Moment& m, const Context&, Out out) {

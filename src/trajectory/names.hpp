@@ -25,9 +25,15 @@ inline constexpr std::array<Variable, 2> summary_reals{
 inline constexpr std::array<Variable, 5> crossing{
     {{"event", "row of the event in events/summary, from 0"},
      {"direction", "+1: the condition becomes true; -1: false"},
-     {"slope", "derivative of the event's function by flow time"},
-     {"t_error", "error of t"},
-     {"certain", "1: a companion solve finds it too; 0: it does not; -1: not checked"}}};
+     {"slope",
+      "derivative by flow time of the event's function (for overtaken and bracket: differences over "
+      "|G'(3)| + max(|G'(1)|, |G'(2)|))"},
+     {"t_error",
+      "error bar of t: three times the distance to the same crossing in a solve at ten times the tolerances, at "
+      "least the method's own estimate of the error of its last step and the clock's resolution"},
+     {"certain",
+      "1: a solve at ten times the tolerances finds it too; 0: it does not, or not clear of the event's next "
+      "crossing; -1: not checked"}}};
 inline constexpr std::size_t crossing_t_error = 3, crossing_certain = 4;
 
 /// steps, beside `t`.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace gradflow {
 namespace {
@@ -79,6 +80,35 @@ TEST(CompanionTest, IsTheCheapestOfAllOrderKeepingMatches) {
   for (std::size_t i = 0; i < 3; ++i)
     other_way[static_cast<std::size_t>(std::find(many.begin(), many.end(), best[i]) - many.begin())] = few[i];
   EXPECT_EQ(partners(at(many), at(few)), other_way);
+}
+
+TEST(CompanionTest, ErrorBarsAreThriceTheDistanceOrTheMethodsOwnEstimate) {
+  const auto clock = solvers::Clock<double>::linear();
+  Crossings solve = at({1, 2, 5}), companion = at({1, 2, 5});
+  companion[1].t += 0.01;
+  solve[2].local_error = 0.5;
+  std::vector<EventCrossing> bars(3);
+  for (std::size_t i = 0; i < 3; ++i) bars[i].t = solve[i].t;
+  set_error_bars(bars, solve, companion, clock);
+  EXPECT_DOUBLE_EQ(bars[0].t_error, 8 * std::numeric_limits<double>::epsilon() * bars[0].t);  // the clock's resolution
+  EXPECT_NEAR(bars[1].t_error, 0.03, 1e-12);                                                  // rounding of t
+  EXPECT_EQ(bars[2].t_error, 0.5);
+  for (const EventCrossing& bar : bars) EXPECT_EQ(bar.certain, 1);
+}
+
+TEST(CompanionTest, CertainIsWhatTheCompanionFindsClearOfTheNext) {
+  const auto clock = solvers::Clock<double>::linear();
+  const Crossings solve = at({1, 1.1, 3});
+  Crossings companion = at({1, 1.1});
+  companion[0].t += 0.6 * (solve[1].t - solve[0].t);
+  std::vector<EventCrossing> bars(3);
+  for (std::size_t i = 0; i < 3; ++i) bars[i] = {.t = solve[i].t, .t_error = std::nan("")};
+  set_error_bars(bars, solve, companion, clock);
+  EXPECT_EQ(bars[0].certain, 0);
+  EXPECT_GT(bars[0].t_error, 0);
+  EXPECT_EQ(bars[1].certain, 1);
+  EXPECT_EQ(bars[2].certain, 0);
+  EXPECT_TRUE(std::isnan(bars[2].t_error));
 }
 
 }  // namespace

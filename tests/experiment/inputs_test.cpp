@@ -173,6 +173,21 @@ TEST_F(InputsTest, TheTaskDoesNotChangeTheStart) {
   expect_equal(start(tests::small_model + tests::small_task), start(tests::small_model + other));
 }
 
+TEST_F(InputsTest, ARunsOwnTargetsAndCommonWordHoldUnlessTheSettingsNameOthers) {
+  Simulation simulation(parse("[task]\nsamples = 6\nlength = 4\nwords = 18\nfillers = 'distinct'\ntargets = [4, 2]\n" +
+                              tests::small_model + "[solver]\nuntil = 1\nrtol = 1e-6\n"));
+  Listener nobody;
+  simulation.run(path("run.h5"), false, "", nobody);
+  const std::string from_run = "[task]\nkind = 'file'\npath = 'run.h5'\n";
+  const TaskData same = task(from_run);
+  EXPECT_EQ(same.targets, (std::array<Index, 2>{3, 1}));
+  EXPECT_FALSE(same.common);
+  EXPECT_EQ(same.sample_class, simulation.task().data().sample_class);
+  const TaskData other = task(from_run + "targets = [1, 3]\ncommon = 2\n");
+  EXPECT_EQ(other.targets, (std::array<Index, 2>{0, 2}));
+  EXPECT_EQ(other.common, std::optional<Index>(1));
+}
+
 TEST_F(InputsTest, ARunIsATaskAndAStart) {
   const settings::Experiment e =
       parse(tests::small_task + tests::small_model + "[solver]\nuntil = 5\nrtol = 1e-6\n[save]\nstates = 3\n");

@@ -142,6 +142,24 @@ TEST_F(SimulateTest, CrossingsStandInTheFileWithTheirErrors) {
   EXPECT_TRUE(companion_heard);
 }
 
+TEST_F(SimulateTest, ErrorBarsHoldWhereALargestStepBindsBothSolves) {
+  // Tolerances that never reject: only max_step sets the steps, of the run and, loosened, of its companion.
+  Listener nobody;
+  const std::string bound = "[solver]\nuntil = 20\nrtol = 1e-3\natol = 1e-1\ninitial_step = 0.1\nmax_step = 0.1\n";
+  const RunResult coarse = run(small + bound, nobody);
+  EXPECT_EQ(coarse.report.counts.rejected_error, 0);
+  ASSERT_TRUE(coarse.companion);
+  EXPECT_LT(coarse.companion->counts.accepted, coarse.report.counts.accepted);
+  const RunResult exact =
+      run(small + "[solver]\nuntil = 20\nrtol = 1e-12\natol = 1e-14\nmethod = 'fehlberg78'\n", nobody);
+  ASSERT_GE(coarse.crossings.size(), 3U);
+  ASSERT_EQ(coarse.crossings.size(), exact.crossings.size());
+  for (std::size_t i = 0; i < coarse.crossings.size(); ++i) {
+    const double error = std::abs(coarse.crossings[i].t - exact.crossings[i].t);
+    EXPECT_LE(error, coarse.crossings[i].t_error + 1e-12 * exact.crossings[i].t) << i;
+  }
+}
+
 TEST_F(SimulateTest, AStoppingEventEndsTheRunAtItsTime) {
   const RunResult result =
       run("[[event]]\nname = 'half'\nquantity = 'loss'\ncrosses = 0.35\ndirection = 'down'\nstop = true\n" + small +

@@ -246,6 +246,8 @@ TEST(Events, ARunThatGoesOnFromAStopDoesNotStopThereAgain) {
 TEST(Events, VerdictsAreReadOffSignsAndCrossings) {
   EXPECT_EQ(verdict(false, false, 0), Verdict::never);
   EXPECT_EQ(verdict(true, true, 0), Verdict::from_start);
+  EXPECT_EQ(verdict(true, false, 0), Verdict::crossings_lost);  // undefined from some time on
+  EXPECT_EQ(verdict(false, true, 0), Verdict::crossings_holds);
   EXPECT_EQ(verdict(false, true, 1), Verdict::once);
   EXPECT_EQ(verdict(true, false, 1), Verdict::crossings_lost);
   EXPECT_EQ(verdict(false, false, 2), Verdict::crossings_lost);

@@ -17,15 +17,16 @@ struct EventLevels {
   std::vector<double> bracket{0.1}, aligned{0}, attention_moves{1e-4, 1e-3, 1e-2}, loss_below{1e-1, 1e-2, 1e-4};
 };
 
-/// The transitions between the phases of training:
-///   classified          min_i z_i > 0
-///   overtaken           -G'(3) > max(G'(1), G'(2)), the difference over |G'(3)| + max(|G'(1)|, |G'(2)|)  (proof of
-///   Lemma 4.3) bracket(C)          (1+C) max(G'(1), G'(2)) < -G'(3) < (1-C) (G'(1) + G'(2)), over the same scale
-///   (Lemma 4.3) aligned(c)          min{ G(1), G(2), -G(3) } > c; "aligned" where c = 0 (Theorem 3.1)
-///   attention_moves(e)  max over i, q, k of |P_iq(k; t) - P_iq(k; 0)| > e
-///   loss_below(e)       loss < e
-/// (1, 2: the targets; 3: the common word). Where the task has no common word, overtaken, bracket and aligned do not
-/// apply. `observables` must outlive the events.
+/// The transitions between the phases of training (1, 2: the targets; 3: the common word):
+///   - classified: min_i z_i > 0
+///   - overtaken: -G'(3) > max(G'(1), G'(2)) (proof of Lemma 4.3)
+///   - bracket(C): (1+C) max(G'(1), G'(2)) < -G'(3) < (1-C) (G'(1) + G'(2)) (Lemma 4.3)
+///   - aligned(c): min{ G(1), G(2), -G(3) } > c; called "aligned" where c = 0 (Theorem 3.1)
+///   - attention_moves(e): max over i, q, k of |P_iq(k; t) - P_iq(k; 0)| > e
+///   - loss_below(e): loss < e
+///
+/// The functions of overtaken and bracket are differences over |G'(3)| + max(|G'(1)|, |G'(2)|). Where the task has no
+/// common word, overtaken, bracket and aligned do not apply. `observables` must outlive the events.
 std::vector<FlowEvent> standard_events(const Task& task, const Observables& observables, const EventLevels& levels);
 
 /// The user's own: `quantity` (Observables::scalar) above (direction > 0) or below a level.

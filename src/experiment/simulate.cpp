@@ -23,15 +23,17 @@ std::unique_ptr<Flow<double>> make_flow(const settings::Experiment& experiment, 
                                                                     : make_reduced_flow(task, start, rates);
 }
 
-std::vector<Index> tracked_words(const settings::Experiment& experiment, const Task& task) {
+/// Leaves out, and adds to `problems`, words that lie outside the vocabulary.
+std::vector<Index> tracked_words(const settings::Experiment& experiment, const Task& task,
+                                 std::vector<std::string>& problems) {
   std::vector<Index> words;
   if (experiment.save.words) {
-    for (const std::int64_t word : *experiment.save.words) {
-      if (word > task.words())
-        throw settings::Error({fmt::format("{}: save.words: word {} lies outside the vocabulary of {} words",
-                                           experiment.source.string(), word, task.words())});
-      words.push_back(word - 1);
-    }
+    for (const std::int64_t word : *experiment.save.words)
+      if (word <= task.words())
+        words.push_back(word - 1);
+      else
+        problems.push_back(fmt::format("{}: save.words: word {} lies outside the vocabulary of {} words",
+                                       experiment.source.string(), word, task.words()));
     return words;
   }
   words = {task.data().targets[0], task.data().targets[1]};
@@ -47,12 +49,12 @@ double first_time_scale(const Flow<double>& flow, std::span<const double> x) {
   return std::isfinite(scale) ? scale : 1;
 }
 
+/// Throws settings::Error with the given problems and those of the events, if there are any.
 std::vector<FlowEvent> make_events(const settings::Experiment& experiment, const Task& task,
-                                   const Observables& observables) {
+                                   const Observables& observables, std::vector<std::string> problems) {
   const settings::Phases& phases = experiment.phases;
   std::vector<FlowEvent> events =
       standard_events(task, observables, {phases.bracket, phases.aligned, phases.attention_moves, phases.loss_below});
-  std::vector<std::string> problems;
   for (const settings::Event& event : experiment.events) try {
       events.push_back(
           level_event(observables, event.name, event.quantity, event.crosses, event.direction, event.stop));
@@ -144,8 +146,8 @@ struct Simulation::Parts {
         flow(make_flow(experiment, task, make_start(experiment, task))),
         x0(flow->initial_state()),
         start(at_start()),
-        observables(start, tracked_words(experiment, task)),
-        events(make_events(experiment, task, observables)),
+        observables(start, tracked_words(experiment, task, problems)),
+        events(make_events(experiment, task, observables, problems)),
         clock(experiment.solver.clock == settings::ClockKind::linear
                   ? Clock<double>::linear()
                   : Clock<double>::log(experiment.solver.t0.value_or(first_time_scale(*flow, x0)))) {}
@@ -199,6 +201,7 @@ struct Simulation::Parts {
   std::unique_ptr<Flow<double>> flow;
   std::vector<double> x0;
   Moment start;
+  std::vector<std::string> problems;  // that only show once the task is there; thrown all at once
   Observables observables;
   std::vector<FlowEvent> events;
   Clock<double> clock;

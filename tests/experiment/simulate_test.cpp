@@ -267,6 +267,10 @@ direction = "up"
   EXPECT_THAT(problems(small + events),
               AllOf(HasSubstr("experiment.toml:"), HasSubstr("event 'one'"), HasSubstr("no tracked word '9'"),
                     HasSubstr("event 'two'"), HasSubstr("unknown quantity 'losss'")));
+  // The size of a vocabulary that a file brings is not known before.
+  Simulation(experiment(small, folder_.path())).run(file(), true, "", *std::make_unique<Listener>());
+  EXPECT_THAT(problems("[task]\nkind = 'file'\npath = 'run.h5'\n[save]\nwords = [1, 99]\n" + events),
+              AllOf(HasSubstr("word 99 lies outside"), HasSubstr("event 'one'"), HasSubstr("event 'two'")));
 }
 
 }  // namespace

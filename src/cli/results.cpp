@@ -124,7 +124,8 @@ std::string events_text(const PhasesReport& report) {
   std::string text = table(rows);
   if (bars)
     text +=
-        "6.90159(3) stands for 6.90159 +- 0.00003: three times the distance to a solve at ten times the tolerances.\n";
+        "6.90159(3) stands for 6.90159 +- 0.00003: three times the distance to a solve at ten times the tolerances,\n"
+        "at least the method's own estimate of its last step's error.\n";
   if (doubtful)
     text +=
         "?: the solve at ten times the tolerances does not find this crossing, or not clear of the next; a tighter "

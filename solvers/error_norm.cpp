@@ -24,9 +24,9 @@ Real length_of(const Real* data, Index size) {
 std::string component_name(const Block& block, Index position) {
   if (block.size() == 1) return block.name;
   const Index vector = position / block.vector_length(), place = position % block.vector_length();
-  const auto [row, column] =
-      block.vectors == Block::Vectors::columns ? std::pair(place, vector) : std::pair(vector, place);
-  if (block.columns == 1) return block.name + "[" + std::to_string(row) + "]";
+  auto [row, column] = block.vectors == Block::Vectors::columns ? std::pair(place, vector) : std::pair(vector, place);
+  if (!block.column_numbers.empty()) column = block.column_numbers[static_cast<std::size_t>(column)];
+  if (block.columns == 1 && block.column_numbers.empty()) return block.name + "[" + std::to_string(row) + "]";
   return block.name + "[" + std::to_string(row) + "," + std::to_string(column) + "]";
 }
 
@@ -59,8 +59,9 @@ void ErrorNorm<Real>::for_each_vector(Visit visit) const {
 }
 
 template <class Real>
-Real ErrorNorm<Real>::scale(Index length, Real norm_old, Real norm_new) const {
+Real ErrorNorm<Real>::scale(const Block& block, Real norm_old, Real norm_new) const {
   using std::sqrt;
+  const Index length = block.space > 0 ? block.space : block.vector_length();
   return tolerances_.atol * sqrt(Real(length)) + tolerances_.rtol * (norm_old > norm_new ? norm_old : norm_new);
 }
 
@@ -75,7 +76,7 @@ Real ErrorNorm<Real>::operator()(std::span<const Real> error, std::span<const Re
                after = length_of(x_new.data() + at, length);
     finite = finite && isfinite(e) && isfinite(after);
     if (!block.measured || e == 0) return;  // e == 0: also where the scale is 0
-    const Real ratio = e / scale(length, before, after);
+    const Real ratio = e / scale(block, before, after);
     if (ratio > largest) largest = ratio;
   });
   return finite ? largest : std::numeric_limits<Real>::quiet_NaN();
@@ -94,7 +95,7 @@ std::vector<Component<Real>> ErrorNorm<Real>::worst(std::span<const Real> error,
   std::vector<Place> places;
   for_each_vector([&](const Block& block, Index at, Index in_block, Index length) {
     const Real before = length_of(x_old.data() + at, length), after = length_of(x_new.data() + at, length);
-    const Real tolerance = scale(length, before, isfinite(after) ? after : Real(0));
+    const Real tolerance = scale(block, before, isfinite(after) ? after : Real(0));
     for (Index i = 0; i < length; ++i) {
       const auto k = static_cast<std::size_t>(at + i);
       const bool finite = isfinite(error[k]) && isfinite(x_new[k]);

@@ -19,8 +19,8 @@ struct Component {
 
 /// The tolerance norm: the maximum over the vectors v of all measured blocks (columns of the matrices, say) of
 ///     |error_v|_2 / (atol sqrt(size of v) + rtol |x_v|_2),
-/// |x_v| the larger of its lengths at the two ends of the step. Independent of the basis within a vector; a step is
-/// good at <= 1.
+/// |x_v| the larger of its lengths at the two ends of the step, the size that of the space v lies in (Block::space).
+/// Independent of the basis within a vector; a step is good at <= 1.
 template <class Real>
 class ErrorNorm {
  public:
@@ -40,7 +40,7 @@ class ErrorNorm {
  private:
   template <class Visit>
   void for_each_vector(Visit visit) const;
-  Real scale(Index length, Real norm_old, Real norm_new) const;
+  Real scale(const Block& block, Real norm_old, Real norm_new) const;
 
   std::vector<Block> blocks_;
   Tolerances<Real> tolerances_;

@@ -11,15 +11,33 @@ std::span<const Method> methods() {
   return all;
 }
 
+namespace {
+
+std::invalid_argument unknown_method(std::string_view name) {
+  std::string names;
+  for (const Method& known : methods()) names += (names.empty() ? "" : ", ") + std::string(known.name);
+  return std::invalid_argument("unknown method '" + std::string(name) + "'; there are: " + names);
+}
+
+}  // namespace
+
+const Method& find_method(std::string_view name) {
+  for (const Method& known : methods())
+    if (known.name == name) return known;
+  throw unknown_method(name);
+}
+
+std::string_view other_family(std::string_view method) {
+  return find_method(method).name == fehlberg78.name ? dopri5.name : fehlberg78.name;
+}
+
 template <class Real>
 std::unique_ptr<Stepper<Real>> make_stepper(std::string_view method, const System<Real>& system, Clock<Real> clock,
                                             Tolerances<Real> tolerances) {
   if (method == dopri5.name) return make_dopri5(system, clock, tolerances);
   if (method == cash_karp54.name) return make_cash_karp54(system, clock, tolerances);
   if (method == fehlberg78.name) return make_fehlberg78(system, clock, tolerances);
-  std::string names;
-  for (const Method& known : methods()) names += (names.empty() ? "" : ", ") + std::string(known.name);
-  throw std::invalid_argument("unknown method '" + std::string(method) + "'; there are: " + names);
+  throw unknown_method(method);
 }
 
 template std::unique_ptr<Stepper<double>> make_stepper(std::string_view, const System<double>&, Clock<double>,

@@ -79,6 +79,13 @@ class Stepper {
 /// Every method that `make_stepper` knows; the first is the default.
 std::span<const Method> methods();
 
+/// The method of that name. Throws std::invalid_argument, listing the names there are, for an unknown one.
+const Method& find_method(std::string_view name);
+
+/// The method to hold `method` against: one of another family, that shares neither tableau nor stages with it. Throws
+/// as find_method does.
+std::string_view other_family(std::string_view method);
+
 /// Throws std::invalid_argument, listing the names there are, for an unknown one. `system` must outlive the stepper.
 template <class Real>
 std::unique_ptr<Stepper<Real>> make_stepper(std::string_view method, const System<Real>& system, Clock<Real> clock,

@@ -19,6 +19,10 @@ struct Block {
   Index rows = 1, columns = 1;
   Vectors vectors = Vectors::columns;
   bool measured = true;  ///< false: carried along (a quadrature, say), without a say in the step size
+  /// Dimension of the space that the vectors lie in, where they are given by coordinates in a subspace: what the norm
+  /// takes for their size. 0: their length.
+  Index space = 0;
+  std::vector<Index> column_numbers = {};  ///< how messages number the columns, where it is not 0, 1, ...
 
   Index size() const { return rows * columns; }
   Index vector_length() const { return vectors == Vectors::columns ? rows : columns; }

@@ -2,9 +2,11 @@
 
 #include <Eigen/QR>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "scalars.hpp"
+#include "taylor.hpp"
 
 namespace gradflow {
 namespace {
@@ -13,6 +15,19 @@ template <class Real>
 Real inverse_root(Index m) {
   using std::sqrt;
   return 1 / sqrt(Real(m));
+}
+
+/// The columns of both matrices.
+template <class Real>
+Matrix<Real> beside(const Matrix<Real>& first, const Matrix<Real>& second) {
+  Matrix<Real> both(first.rows(), first.cols() + second.cols());
+  both << first, second;
+  return both;
+}
+
+template <class Real>
+Matrix<Real> columns(const Matrix<Real>& matrix, std::span<const Index> words) {
+  return matrix(Eigen::all, std::vector<Index>(words.begin(), words.end()));
 }
 
 /// The same inner products in min(rows, columns) dimensions: the laws are m x m, but no larger than the vectors that
@@ -24,28 +39,49 @@ Matrix<Real> compress(Matrix<Real> vectors) {
   return qr.topRows(vectors.cols()).template triangularView<Eigen::Upper>();
 }
 
-/// The change of a law X / rate_x - Y / rate_y (m x m) since t = 0, over how far X and Y have moved; a frozen term is a
-/// law by itself.
+/// One side of a law: X X^T's change since t = 0, and what X X^T was, in length.
 template <class Real>
-Real drift(const Matrix<Real>& dX, const Matrix<Real>& dY, Real rate_x, Real rate_y) {
+struct Side {
+  Matrix<Real> change;
+  Real size;
+};
+
+/// The change of a law X X^T / rate_x - Y Y^T / rate_y (m x m) since t = 0, over how far its terms have moved; a frozen
+/// term is a law by itself. Terms that have moved by their rounding alone say nothing: 0.
+template <class Real>
+Real drift(const Side<Real>& X, const Side<Real>& Y, Real rate_x, Real rate_y) {
   const Real x = rate_x > 0 ? rate_x : Real(1), y = rate_y > 0 ? rate_y : Real(1);
-  const Real moved_x = dX.norm() / x, moved_y = dY.norm() / y, moved = moved_x + moved_y;
-  Real change = (dX / x - dY / y).norm();
+  const Real moved_x = X.change.norm() / x, moved_y = Y.change.norm() / y, moved = moved_x + moved_y;
+  Real change = (X.change / x - Y.change / y).norm();
   if (!(rate_x > 0 && rate_y > 0)) change = (rate_x > 0 ? Real(0) : moved_x) + (rate_y > 0 ? Real(0) : moved_y);
-  return moved > 0 ? Real(change / moved) : Real(0);
+  const Real rounding = 64 * std::numeric_limits<Real>::epsilon() * (X.size / x + Y.size / y);
+  return moved > rounding ? Real(change / moved) : Real(0);
 }
 
 }  // namespace
 
 template <class Real>
-AttentionFlow<Real>::AttentionFlow(const Task& task, const Weights<Real>& start, Rates<Real> rates, solvers::Block head)
-    : Flow<Real>(task, rates), start_(start), head_(std::move(head)) {
+AttentionFlow<Real>::AttentionFlow(const Task& task, const Weights<Real>& start, Rates<Real> rates, bool compress)
+    : Flow<Real>(task, rates),
+      start_((check(start.template cast<double>(), task.words()), start)),
+      u0_(start_.W.transpose() * start_.a),
+      place_(places(task.used_words(), task.words())),
+      products_(this->model().pairs(), place_),
+      uv_(beside<Real>(u0_, columns(start_.W_V, task.used_words())), compress),
+      kq_(beside(columns(start_.W_K, task.used_words()), columns(start_.W_Q, task.used_words())), compress) {
   for (const Real& rate : {rates.W, rates.W_V, rates.W_K, rates.W_Q})
     if (!(rate >= 0)) {
       throw std::invalid_argument("flow: a matrix's rate must be >= 0 (0 freezes it), but one is " +
                                   std::to_string(static_cast<double>(rate)));
     }
-  check(start_.template cast<double>(), task.words());
+  for (Index word = 0; word < task.words(); ++word) {
+    if (place_[static_cast<std::size_t>(word)] >= 0) continue;
+    const Real square = start_.W_V.col(word).squaredNorm();
+    others_.trace_Gamma += square;
+    others_.trace_S_K += start_.W_K.col(word).squaredNorm();
+    others_.trace_S_Q += start_.W_Q.col(word).squaredNorm();
+    if (square > others_.largest_Gamma) others_.largest_Gamma = square;
+  }
   G_.resize(static_cast<std::size_t>(task.words()));
   gV_.resize(G_.size());
   A_.resize(static_cast<std::size_t>(this->model().pairs().size()));
@@ -54,131 +90,184 @@ AttentionFlow<Real>::AttentionFlow(const Task& task, const Weights<Real>& start,
 
 template <class Real>
 std::vector<solvers::Block> AttentionFlow<Real>::blocks() const {
-  const Index m = width(), d = start_.words();
-  return {head_,
-          {.name = "W_V", .rows = m, .columns = d},
-          {.name = "W_K", .rows = m, .columns = d},
-          {.name = "W_Q", .rows = m, .columns = d},
-          {.name = "integrated_power", .measured = false}};
+  const std::vector<Index> numbers(words().begin(), words().end());
+  const auto block = [&](const std::string& name, Which which) {
+    const SpanCoordinates<Real>& c = coordinates(which);
+    return solvers::Block{.name = c.compressed() ? name + " (compressed)" : name,
+                          .rows = c.rows(),
+                          .columns = n(),
+                          .space = c.space(),
+                          .column_numbers = numbers};
+  };
+  return {head(), block("W_V", V), block("W_K", K), block("W_Q", Q), {.name = "integrated_power", .measured = false}};
 }
 
 template <class Real>
 std::vector<Real> AttentionFlow<Real>::initial_state() const {
-  const Index size = start_.W_V.size();
-  std::vector<Real> x(static_cast<std::size_t>(head_.size() + 3 * size + 1));
-  set_head(start_, x);
-  Real* place = x.data() + head_.size();
-  for (const Matrix<Real>* matrix : {&start_.W_V, &start_.W_K, &start_.W_Q})
-    place = std::copy(matrix->data(), matrix->data() + size, place);
+  std::vector<Real> x(static_cast<std::size_t>(begin(Q) + n() * kq_.rows() + 1));
+  set_head(x);
+  const Matrix<Real> V_start = uv_.start().rightCols(n());
+  Real* place = std::copy(V_start.data(), V_start.data() + V_start.size(), x.data() + head_size());
+  std::copy(kq_.start().data(), kq_.start().data() + kq_.start().size(), place);
   return x;
 }
 
 template <class Real>
+Vector<Real> AttentionFlow<Real>::held_part(std::span<const Real> values) const {
+  Vector<Real> part(n());
+  for (Index i = 0; i < n(); ++i) part[i] = values[static_cast<std::size_t>(words()[static_cast<std::size_t>(i)])];
+  return part;
+}
+
+template <class Real>
+Vector<Real> AttentionFlow<Real>::column(State x, Which which, Index word) const {
+  const Index place = place_[static_cast<std::size_t>(word)];
+  const Vector<Real> origin = start(which).col(word);
+  if (place < 0) return origin;
+  return coordinates(which).lift(matrix(x, which).col(place),
+                                 which == V   ? 1 + place
+                                 : which == K ? place
+                                              : n() + place,
+                                 origin);
+}
+
+template <class Real>
+Real AttentionFlow<Real>::product(State x, Which first, Index k, Which second, Index l) const {
+  const Index i = place_[static_cast<std::size_t>(k)], j = place_[static_cast<std::size_t>(l)];
+  if (i >= 0 && j >= 0) return matrix(x, first).col(i).dot(matrix(x, second).col(j));
+  return column(x, first, k).dot(column(x, second, l));
+}
+
+template <class Real>
 void AttentionFlow<Real>::values(State x, std::span<Real> G) const {
-  Eigen::Map<Vector<Real>>(G.data(), start_.words()).noalias() = W_V(x).transpose() * u(x);
+  const Vector<Real> held = matrix(x, V).transpose() * u(x), full = full_u(x);
+  for (std::size_t word = 0; word < G.size(); ++word)
+    G[word] = place_[word] >= 0 ? held[place_[word]] : start_.W_V.col(static_cast<Index>(word)).dot(full);
 }
 
 template <class Real>
 void AttentionFlow<Real>::scores(State x, std::span<Real> A) const {
-  const WordPairs& pairs = this->model().pairs();
-  const ConstMatrix K = W_K(x), Q = W_Q(x);
+  const ConstMatrix keys = matrix(x, K), queries = matrix(x, Q);
   const Real scale = inverse_root<Real>(width());
-  for (Index j = 0; j < static_cast<Index>(pairs.queries().size()); ++j) {
-    const auto q = Q.col(pairs.queries()[static_cast<std::size_t>(j)]);
-    for (Index pair = pairs.begin(j); pair < pairs.begin(j + 1); ++pair)
-      A[static_cast<std::size_t>(pair)] = scale * K.col(pairs.key(pair)).dot(q);
-  }
+  products_.for_each(
+      [&](std::size_t pair, Index key, Index query) { A[pair] = scale * keys.col(key).dot(queries.col(query)); });
 }
 
 template <class Real>
 void AttentionFlow<Real>::attention_derivative(State x, std::span<const Real> gA, Real* dW_K, Real* dW_Q) const {
-  const WordPairs& pairs = this->model().pairs();
-  const ConstMatrix K = W_K(x), Q = W_Q(x);
-  Eigen::Map<Matrix<Real>> dK(dW_K, K.rows(), K.cols()), dQ(dW_Q, K.rows(), K.cols());
+  const ConstMatrix keys = matrix(x, K), queries = matrix(x, Q);
+  Eigen::Map<Matrix<Real>> dK(dW_K, keys.rows(), keys.cols()), dQ(dW_Q, keys.rows(), keys.cols());
   dK.setZero();
   dQ.setZero();
   const Real scale = inverse_root<Real>(width()), scale_K = this->rates().W_K * scale,
              scale_Q = this->rates().W_Q * scale;
-  for (Index j = 0; j < static_cast<Index>(pairs.queries().size()); ++j) {
-    const Index query = pairs.queries()[static_cast<std::size_t>(j)];
-    for (Index pair = pairs.begin(j); pair < pairs.begin(j + 1); ++pair) {
-      const Real g = gA[static_cast<std::size_t>(pair)];
-      const Index key = pairs.key(pair);
-      dK.col(key) += (scale_K * g) * Q.col(query);
-      dQ.col(query) += (scale_Q * g) * K.col(key);
-    }
-  }
+  products_.for_each([&](std::size_t pair, Index key, Index query) {
+    const Real& g = gA[pair];
+    dK.col(key) += (scale_K * g) * queries.col(query);
+    dQ.col(query) += (scale_Q * g) * keys.col(key);
+  });
 }
 
 template <class Real>
 void AttentionFlow<Real>::derivative(Real, State x, std::span<Real> dx) const {
-  const Rates<Real>& rho = this->rates();
-  const Model<Real>& model = this->model();
-  values(x, G_);
-  scores(x, A_);
-  model.forward(G_, A_, forward_);
-  model.coefficients(G_, forward_, gV_, gA_);
+  const Vector<Real> head = read(x);
+  this->model().forward(G_, A_, forward_);
+  this->model().coefficients(G_, forward_, gV_, gA_);
+  assemble(x, head, dx);
+}
 
-  const Index m = width(), d = start_.words();
-  const ConstVector gV(gV_.data(), d);
-  const Vector<Real> head = u(x), p = W_V(x) * gV;
+template <class Real>
+void AttentionFlow<Real>::batch_derivative(State x, std::span<const Index> samples, std::span<Real> dx) const {
+  const Vector<Real> head = read(x);
+  this->model().forward(G_, A_, samples, forward_);
+  this->model().coefficients(G_, forward_, samples, gV_, gA_);
+  assemble(x, head, dx);
+}
+
+template <class Real>
+Vector<Real> AttentionFlow<Real>::read(State x) const {
+  const Vector<Real> head = u(x), G = matrix(x, V).transpose() * head;
+  for (Index i = 0; i < n(); ++i) G_[static_cast<std::size_t>(words()[static_cast<std::size_t>(i)])] = G[i];
+  scores(x, A_);
+  return head;
+}
+
+template <class Real>
+void AttentionFlow<Real>::assemble(State x, const Vector<Real>& head, std::span<Real> dx) const {
+  const Rates<Real>& rho = this->rates();
+  const ConstMatrix W_V = matrix(x, V);
+  const Vector<Real> gV = held_part(gV_), p = W_V * gV;
   head_derivative(p, dx);
-  Real* const dW_V = dx.data() + head_.size();
-  Eigen::Map<Matrix<Real>>(dW_V, m, d).noalias() = (rho.W_V * head) * gV.transpose();
-  Real *const dW_K = dW_V + m * d, *const dW_Q = dW_K + m * d;
+  Eigen::Map<Matrix<Real>>(dx.data() + begin(V), W_V.rows(), n()).noalias() = (rho.W_V * head) * gV.transpose();
+  Real *const dW_K = dx.data() + begin(K), *const dW_Q = dx.data() + begin(Q);
   attention_derivative(x, gA_, dW_K, dW_Q);
 
+  const Index size = n() * kq_.rows();
   Real power = rho.W * M() * p.squaredNorm() + rho.W_V * head.squaredNorm() * gV.squaredNorm();
-  if (rho.W_K > 0) power += ConstVector(dW_K, m * d).squaredNorm() / rho.W_K;
-  if (rho.W_Q > 0) power += ConstVector(dW_Q, m * d).squaredNorm() / rho.W_Q;
+  if (rho.W_K > 0) power += ConstVector(dW_K, size).squaredNorm() / rho.W_K;
+  if (rho.W_Q > 0) power += ConstVector(dW_Q, size).squaredNorm() / rho.W_Q;
   dx.back() = power;
 }
 
 template <class Real>
 void AttentionFlow<Real>::Gamma_times(State x, std::span<const Real> gV, std::span<const Index> words,
                                       std::span<Real> out) const {
-  const Vector<Real> p = W_V(x) * ConstVector(gV.data(), start_.words());
-  for (std::size_t i = 0; i < words.size(); ++i) out[i] = W_V(x).col(words[i]).dot(p);
+  const Vector<Real> held = held_part(gV), p = matrix(x, V) * held;
+  std::optional<Vector<Real>> full;  // p of the full width, for words that the state does not hold
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const Index place = place_[static_cast<std::size_t>(words[i])];
+    if (place < 0 && !full) {
+      full = Vector<Real>::Zero(width());
+      for (Index j = 0; j < n(); ++j) *full += held[j] * column(x, V, this->words()[static_cast<std::size_t>(j)]);
+    }
+    out[i] = place >= 0 ? matrix(x, V).col(place).dot(p) : start_.W_V.col(words[i]).dot(*full);
+  }
 }
 
 template <class Real>
 PerMatrix<Real> AttentionFlow<Real>::power(State x, std::span<const Real> gV_values, std::span<const Real> gA) const {
   const Rates<Real>& rho = this->rates();
-  const Index m = width(), d = start_.words();
-  const ConstVector gV(gV_values.data(), d);
-  Matrix<Real> dK(m, d), dQ(m, d);
+  const Vector<Real> gV = held_part(gV_values);
+  Matrix<Real> dK(kq_.rows(), n()), dQ(kq_.rows(), n());
   attention_derivative(x, gA, dK.data(), dQ.data());
-  return {rho.W * rho.W * M() * (W_V(x) * gV).squaredNorm(), rho.W_V * rho.W_V * U(x) * gV.squaredNorm(),
+  return {rho.W * rho.W * M() * (matrix(x, V) * gV).squaredNorm(), rho.W_V * rho.W_V * U(x) * gV.squaredNorm(),
           dK.squaredNorm(), dQ.squaredNorm()};
 }
 
 template <class Real>
 Weights<Real> AttentionFlow<Real>::weights(State x) const {
-  return {W(x), W_V(x), W_K(x), W_Q(x), start_.a};
+  Weights<Real> result{W(x), start_.W_V, start_.W_K, start_.W_Q, start_.a};
+  for (const Index word : words()) {
+    result.W_V.col(word) = column(x, V, word);
+    result.W_K.col(word) = column(x, K, word);
+    result.W_Q.col(word) = column(x, Q, word);
+  }
+  return result;
 }
 
 template <class Real>
 std::array<Real, 3> AttentionFlow<Real>::law_drifts(State x) const {
   const Rates<Real>& rho = this->rates();
-  const Index m = width(), d = start_.words();
-  const Vector<Real> head0 = start_.W.transpose() * start_.a;
-  Matrix<Real> vw_terms(m, 2 * d + 2), kq_terms(m, 4 * d);
-  vw_terms << u(x) - head0, head0, W_V(x) - start_.W_V, start_.W_V;
-  kq_terms << W_K(x) - start_.W_K, start_.W_K, W_Q(x) - start_.W_Q, start_.W_Q;
-  vw_terms = compress<Real>(vw_terms);
-  kq_terms = compress<Real>(kq_terms);
-  // X X^T now less X X^T at t = 0, from the steps D = X now - X at t = 0 that stand at `from` and X at t = 0 behind
-  // them: a difference of the two products would lose what little K and Q move.
-  const auto change = [](const Matrix<Real>& terms, Index from, Index columns) -> Matrix<Real> {
-    const auto D = terms.middleCols(from, columns), then = terms.middleCols(from + columns, columns);
-    return D * (D + then).transpose() + then * D.transpose();
+  // What each vector has moved since t = 0, then where it stood: a difference of products would lose what little K and
+  // Q move.
+  const auto terms = [](const Matrix<Real>& now, const Matrix<Real>& then) {
+    return compress<Real>(beside<Real>(now - then, then));
   };
-  const Real vw = drift<Real>(change(vw_terms, 0, 1), M() * change(vw_terms, 2, d), rho.W, rho.W_V);
-  const Real kq = drift<Real>(change(kq_terms, 0, d), change(kq_terms, 2 * d, d), rho.W_K, rho.W_Q);
-  return {vw, kq, W_drift(x)};
+  const Matrix<Real> uv = terms(beside<Real>(Matrix<Real>(u(x)), matrix(x, V)), uv_.start());
+  const Matrix<Real> kq = terms(beside<Real>(matrix(x, K), matrix(x, Q)), kq_.start());
+  // X X^T now less X X^T at t = 0, of the vectors X from `from`.
+  const auto side = [](const Matrix<Real>& both, Index from, Index columns, Real scale) -> Side<Real> {
+    const auto D = both.middleCols(from, columns), X = both.middleCols(both.cols() / 2 + from, columns);
+    return {scale * (D * (D + X).transpose() + X * D.transpose()), scale * X.squaredNorm()};
+  };
+  const Real vw = drift<Real>(side(uv, 0, 1, 1), side(uv, 1, n(), M()), rho.W, rho.W_V);
+  const Real kq_drift = drift<Real>(side(kq, 0, n(), 1), side(kq, n(), n(), 1), rho.W_K, rho.W_Q);
+  return {vw, kq_drift, W_drift(x)};
 }
 
 template class AttentionFlow<double>;
 template class AttentionFlow<Quad>;
+template class AttentionFlow<Taylor<double, 1>>;
+template class AttentionFlow<Taylor<double, 2>>;
 
 }  // namespace gradflow

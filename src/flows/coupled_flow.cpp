@@ -40,45 +40,55 @@ template <class Real>
 struct Change {
   Change(const Matrix<Real>& now, const Matrix<Real>& then, Real scale = 1) {
     const Matrix<Real> step = now - then;
+    size = scale * (now.norm() + then.norm());
     trace = scale * step.diagonal().sum();
     squares = scale * scale * step.cwiseProduct(now + then).sum();
     length = scale * step.norm();
-    length_of_squares = length * scale * (now.norm() + then.norm());
   }
-  Real trace, squares, length, length_of_squares;
+  Real size, trace, squares, length;
 };
 
 /// Drift of C = X X^T / rate_x - Y Y^T / rate_y from the changes of X^T X, X^T Y and Y^T Y; a frozen term is a law by
-/// itself.
+/// itself. Terms that have moved by their rounding alone say nothing: 0.
 template <class Real>
 Real drift(const Change<Real>& X, const Change<Real>& XY, const Change<Real>& Y, Real rate_x, Real rate_y) {
   using std::abs;
-  const auto ratio = [](const Real& change, const Real& moved) {
-    return moved > 0 ? Real(abs(change) / moved) : Real(0);
+  const auto ratio = [](const Real& change, const Real& moved, const Real& size) {
+    return moved > 64 * std::numeric_limits<Real>::epsilon() * size ? Real(abs(change) / moved) : Real(0);
   };
   if (!(rate_x > 0 && rate_y > 0))
-    return ratio((rate_x > 0 ? Real(0) : X.length) + (rate_y > 0 ? Real(0) : Y.length), X.length + Y.length);
-  const Real x = 1 / rate_x, y = 1 / rate_y;
-  return std::max(ratio(x * X.trace - y * Y.trace, x * X.length + y * Y.length),
-                  ratio(x * x * X.squares - 2 * x * y * XY.squares + y * y * Y.squares,
-                        x * x * X.length_of_squares + 2 * x * y * XY.length_of_squares + y * y * Y.length_of_squares));
+    return ratio((rate_x > 0 ? Real(0) : X.length) + (rate_y > 0 ? Real(0) : Y.length), X.length + Y.length,
+                 X.size + Y.size);
+  const Real x = 1 / rate_x, y = 1 / rate_y, xx = x * x, xy = 2 * x * y, yy = y * y;
+  return std::max(ratio(x * X.trace - y * Y.trace, x * X.length + y * Y.length, x * X.size + y * Y.size),
+                  ratio(xx * X.squares - xy * XY.squares + yy * Y.squares,
+                        xx * X.length * X.size + xy * XY.length * XY.size + yy * Y.length * Y.size,
+                        xx * X.size * X.size + xy * XY.size * XY.size + yy * Y.size * Y.size));
 }
 
-/// Throws unless the words held by the state can start from this.
-void check(const GramStart<double>& start, Index words, const std::vector<Index>& held) {
+/// Throws unless a flow of this task can start from this.
+void check_fits(const GramStart<double>& start, const Task& task) {
   const auto fail = [](const std::string& what) { throw std::invalid_argument("start: " + what); };
+  const std::vector<Index>& words = start.words;
+  const Index n = std::ssize(words);
+  if (!std::is_sorted(words.begin(), words.end(), std::less_equal{})) fail("its words must ascend, each of them once");
+  if (n > 0 && (words.front() < 0 || words.back() >= task.words()))
+    fail(fmt::format("its words {} to {} do not lie in the vocabulary of {} words", words.front() + 1, words.back() + 1,
+                     task.words()));
+  for (const Index word : task.used_words())
+    if (!std::binary_search(words.begin(), words.end(), word))
+      fail(fmt::format("word {} stands in a sample, but is none of its {} words", word + 1, n));
   const auto require = [&](const char* name, const Matrix<double>& matrix, Index columns, bool square) {
-    if (matrix.rows() != words || matrix.cols() != columns)
-      fail(fmt::format("{} has shape [{}, {}], but must have [{}, {}]", name, matrix.rows(), matrix.cols(), words,
-                       columns));
-    const Matrix<double> part = columns == 1 ? Matrix<double>(matrix(held, 0)) : Matrix<double>(matrix(held, held));
-    if (!part.allFinite()) fail(fmt::format("{} has entries that are not finite", name));
+    if (matrix.rows() != n || matrix.cols() != columns)
+      fail(
+          fmt::format("{} has shape [{}, {}], but must have [{}, {}]", name, matrix.rows(), matrix.cols(), n, columns));
+    if (!matrix.allFinite()) fail(fmt::format("{} has entries that are not finite", name));
     if (!square) return;
-    if (part.diagonal().minCoeff() < 0)
+    if (matrix.diagonal().minCoeff() < 0)
       fail(fmt::format("{} has the negative entry {} on its diagonal, where squared lengths stand", name,
-                       part.diagonal().minCoeff()));
+                       matrix.diagonal().minCoeff()));
     // Room for the rounding of whoever computed it.
-    if ((part - part.transpose()).cwiseAbs().maxCoeff() > 1e-10 * part.diagonal().maxCoeff())
+    if ((matrix - matrix.transpose()).cwiseAbs().maxCoeff() > 1e-10 * matrix.diagonal().maxCoeff())
       fail(fmt::format("{} is not symmetric", name));
   };
   if (start.width < 1 || start.hidden < 1)
@@ -86,33 +96,10 @@ void check(const GramStart<double>& start, Index words, const std::vector<Index>
   if (!(start.U >= 0) || !std::isfinite(start.U))
     fail(fmt::format("U must be finite and not negative, but is {}", start.U));
   require("G", start.G, 1, false);
-  require("B", start.B, words, false);
-  require("Gamma", start.Gamma, words, true);
-  require("S_K", start.S_K, words, true);
-  require("S_Q", start.S_Q, words, true);
-}
-
-/// Words in the state, ascending: those that move, those that the standard events read, and those asked for.
-std::vector<Index> words_held(const Task& task, std::span<const Index> also) {
-  const TaskData& data = task.data();
-  std::vector<Index> held(task.used_words().begin(), task.used_words().end());
-  held.insert(held.end(), data.targets.begin(), data.targets.end());
-  if (data.common) held.push_back(*data.common);
-  for (const Index word : also) {
-    if (word < 0 || word >= task.words())
-      throw std::invalid_argument(
-          fmt::format("coupled flow: word {} lies outside the vocabulary of {} words", word + 1, task.words()));
-    held.push_back(word);
-  }
-  std::sort(held.begin(), held.end());
-  held.erase(std::unique(held.begin(), held.end()), held.end());
-  return held;
-}
-
-std::vector<Index> places(Index words, const std::vector<Index>& held) {
-  std::vector<Index> place(to_size(words), -1);
-  for (Index i = 0; i < std::ssize(held); ++i) place[to_size(held[to_size(i)])] = i;
-  return place;
+  require("B", start.B, n, false);
+  require("Gamma", start.Gamma, n, true);
+  require("S_K", start.S_K, n, true);
+  require("S_Q", start.S_Q, n, true);
 }
 
 template <class Real>
@@ -120,10 +107,12 @@ class CoupledFlow final : public Flow<Real> {
  public:
   using typename Flow<Real>::State;
 
-  CoupledFlow(const Task& task, const GramStart<Real>& start, Rates<Real> rates, std::span<const Index> also);
+  CoupledFlow(const Task& task, const GramStart<Real>& start, Rates<Real> rates);
 
   Index width() const override { return start_.width; }
   Index hidden() const override { return start_.hidden; }
+  std::span<const Index> words() const override { return start_.words; }
+  const OtherWords<Real>& other_words() const override { return start_.others; }
 
   std::vector<solvers::Block> blocks() const override;
   void derivative(Real t, State x, std::span<Real> dx) const override;
@@ -132,18 +121,19 @@ class CoupledFlow final : public Flow<Real> {
   void values(State x, std::span<Real> G) const override;
   void scores(State x, std::span<Real> A) const override;
   Real U(State x) const override { return x[to_size(n_)]; }
-  Real Gamma(State x, Index k, Index l) const override { return symmetric(x, Gamma_, start_.Gamma, k, l); }
+  Real Gamma(State x, Index k, Index l) const override { return symmetric(x, Gamma_, k, l); }
   Real B(State x, Index k, Index q) const override {
     const Index i = place(k), j = place(q);
-    return i >= 0 && j >= 0 ? x[to_size(B_ + j * n_ + i)] : not_held(start_.B, k, q);
+    return i >= 0 && j >= 0 ? x[to_size(B_ + j * n_ + i)] : not_held;
   }
-  Real S_K(State x, Index k, Index l) const override { return symmetric(x, S_K_, start_.S_K, k, l); }
-  Real S_Q(State x, Index k, Index l) const override { return symmetric(x, S_Q_, start_.S_Q, k, l); }
-  Real trace_Gamma(State x) const override { return trace(x, Gamma_, start_.Gamma); }
-  Real trace_S_K(State x) const override { return trace(x, S_K_, start_.S_K); }
-  Real trace_S_Q(State x) const override { return trace(x, S_Q_, start_.S_Q); }
+  Real S_K(State x, Index k, Index l) const override { return symmetric(x, S_K_, k, l); }
+  Real S_Q(State x, Index k, Index l) const override { return symmetric(x, S_Q_, k, l); }
+  Real trace_Gamma(State x) const override { return trace(x, Gamma_) + start_.others.trace_Gamma; }
+  Real trace_S_K(State x) const override { return trace(x, S_K_) + start_.others.trace_S_K; }
+  Real trace_S_Q(State x) const override { return trace(x, S_Q_) + start_.others.trace_S_Q; }
   void Gamma_times(State x, std::span<const Real> gV, std::span<const Index> words, std::span<Real> out) const override;
   PerMatrix<Real> power(State x, std::span<const Real> gV, std::span<const Real> gA) const override;
+  bool has_weights() const override { return false; }
   Weights<Real> weights(State) const override {
     throw std::logic_error("the coupled flow has inner products of the weights, but no weights");
   }
@@ -153,19 +143,17 @@ class CoupledFlow final : public Flow<Real> {
   using ConstVector = Eigen::Map<const Vector<Real>>;
   using ConstMatrix = Eigen::Map<const Matrix<Real>>;
 
+  static constexpr double not_held = std::numeric_limits<double>::quiet_NaN();
+
   Real M() const { return Real(start_.hidden); }
   Index place(Index word) const { return place_[to_size(word)]; }
-  /// Words that the state does not hold never move.
-  Real not_held(const Matrix<Real>& start, Index k, Index l) const {
-    return moves_[to_size(k)] || moves_[to_size(l)] ? std::numeric_limits<Real>::quiet_NaN() : start(k, l);
-  }
-  Real symmetric(State x, Index at, const Matrix<Real>& start, Index k, Index l) const {
+  Real symmetric(State x, Index at, Index k, Index l) const {
     const Index i = place(k), j = place(l);
-    return i >= 0 && j >= 0 ? x[to_size(at + in_triangle(n_, i, j))] : not_held(start, k, l);
+    return i >= 0 && j >= 0 ? x[to_size(at + in_triangle(n_, i, j))] : not_held;
   }
-  Real trace(State x, Index at, const Matrix<Real>& start) const {
+  Real trace(State x, Index at) const {
     Real sum = 0;
-    for (Index k = 0; k < start.cols(); ++k) sum += symmetric(x, at, start, k, k);
+    for (Index i = 0; i < n_; ++i) sum += x[to_size(at + in_triangle(n_, i, i))];
     return sum;
   }
   Real inverse_root_width() const {
@@ -174,14 +162,17 @@ class CoupledFlow final : public Flow<Real> {
   }
 
   Vector<Real> held_part(std::span<const Real> values) const;
+  /// The values of the words held, into their places among all words.
+  void scatter(State x, std::span<Real> G) const {
+    for (std::size_t i = 0; i < start_.words.size(); ++i) G[to_size(start_.words[i])] = x[i];
+  }
   const Vector<Real>& times_Gamma(State x, const Vector<Real>& v) const;
   /// first_ = S_Q gA^T and second_ = S_K gA; returns tr(gA S_Q gA^T) / m and tr(gA^T S_K gA) / m, the squared speeds of
   /// W_K and W_Q at rate 1.
   std::array<Real, 2> score_products(State x, std::span<const Real> gA) const;
 
   GramStart<Real> start_;
-  std::vector<Index> held_, place_;  // words in the state, ascending; where each of the d words stands there, or -1
-  std::vector<bool> moves_;          // [d] its columns do
+  std::vector<Index> place_;  // [d] where each word stands in the state, or -1
   PairProducts products_;
   Index n_, Gamma_, B_, S_K_, S_Q_, size_;  // places in the state
   // Scratch of one evaluation; the result depends on the arguments alone. Sums are formed here, not in the spans given:
@@ -193,27 +184,23 @@ class CoupledFlow final : public Flow<Real> {
 };
 
 template <class Real>
-CoupledFlow<Real>::CoupledFlow(const Task& task, const GramStart<Real>& start, Rates<Real> rates,
-                               std::span<const Index> also)
+CoupledFlow<Real>::CoupledFlow(const Task& task, const GramStart<Real>& start, Rates<Real> rates)
     : Flow<Real>(task, rates),
       start_(start),
-      held_(words_held(task, also)),
-      place_(places(task.words(), held_)),
-      moves_(to_size(task.words()), false),
+      place_(places(start.words, task.words())),
       products_(this->model().pairs(), place_),
-      n_(std::ssize(held_)),
+      n_(std::ssize(start.words)),
       Gamma_(n_ + 1),
       B_(Gamma_ + triangle(n_)),
       S_K_(B_ + n_ * n_),
       S_Q_(S_K_ + triangle(n_)),
       size_(S_Q_ + triangle(n_) + 1),
       left_(n_, n_) {
+  check_fits(start_.template cast<double>(), task);
   for (const Real& rate : {rates.W, rates.W_V, rates.W_K, rates.W_Q})
     if (!(rate >= 0))
       throw std::invalid_argument(
           fmt::format("flow: a matrix's rate must be >= 0 (0 freezes it), but one is {}", static_cast<double>(rate)));
-  check(start_.template cast<double>(), task.words(), held_);
-  for (const Index word : task.used_words()) moves_[to_size(word)] = true;
   values_.resize(to_size(task.words()));
   gV_.resize(values_.size());
   scores_.resize(to_size(this->model().pairs().size()));
@@ -234,19 +221,19 @@ std::vector<solvers::Block> CoupledFlow<Real>::blocks() const {
 template <class Real>
 std::vector<Real> CoupledFlow<Real>::initial_state() const {
   std::vector<Real> x(to_size(size_));
-  Eigen::Map<Vector<Real>>(x.data(), n_) = start_.G(held_);
+  Eigen::Map<Vector<Real>>(x.data(), n_) = start_.G;
   x[to_size(n_)] = start_.U;
-  pack_sum<Real>(start_.Gamma(held_, held_), Real(0.5), x.data() + Gamma_);
-  Eigen::Map<Matrix<Real>>(x.data() + B_, n_, n_) = start_.B(held_, held_);
-  pack_sum<Real>(start_.S_K(held_, held_), Real(0.5), x.data() + S_K_);
-  pack_sum<Real>(start_.S_Q(held_, held_), Real(0.5), x.data() + S_Q_);
+  pack_sum<Real>(start_.Gamma, Real(0.5), x.data() + Gamma_);
+  Eigen::Map<Matrix<Real>>(x.data() + B_, n_, n_) = start_.B;
+  pack_sum<Real>(start_.S_K, Real(0.5), x.data() + S_K_);
+  pack_sum<Real>(start_.S_Q, Real(0.5), x.data() + S_Q_);
   return x;
 }
 
 template <class Real>
 void CoupledFlow<Real>::values(State x, std::span<Real> G) const {
-  std::fill(G.begin(), G.end(), std::numeric_limits<Real>::quiet_NaN());
-  for (std::size_t i = 0; i < held_.size(); ++i) G[to_size(held_[i])] = x[i];
+  std::fill(G.begin(), G.end(), not_held);
+  scatter(x, G);
 }
 
 template <class Real>
@@ -258,7 +245,7 @@ void CoupledFlow<Real>::scores(State x, std::span<Real> A) const {
 
 template <class Real>
 Vector<Real> CoupledFlow<Real>::held_part(std::span<const Real> values) const {
-  return ConstVector(values.data(), std::ssize(values))(held_);
+  return ConstVector(values.data(), std::ssize(values))(start_.words);
 }
 
 template <class Real>
@@ -281,12 +268,12 @@ std::array<Real, 2> CoupledFlow<Real>::score_products(State x, std::span<const R
 template <class Real>
 void CoupledFlow<Real>::derivative(Real, State x, std::span<Real> dx) const {
   const Rates<Real>& rho = this->rates();
-  values(x, values_);
+  scatter(x, values_);
   scores(x, scores_);
   this->model().forward(values_, scores_, forward_);
   this->model().coefficients(values_, forward_, gV_, gA_);
 
-  const Vector<Real> gV = held_part(gV_), G = held_part(values_);
+  const Vector<Real> gV = held_part(gV_), G = ConstVector(x.data(), n_);
   const Vector<Real>& p = times_Gamma(x, gV);
   Real* out = dx.data();
   for (Index i = 0; i < n_; ++i) *out++ = rho.W_V * U(x) * gV[i] + rho.W * M() * p[i];
@@ -315,7 +302,7 @@ void CoupledFlow<Real>::Gamma_times(State x, std::span<const Real> gV, std::span
   const Vector<Real>& p = times_Gamma(x, held_part(gV));
   for (std::size_t i = 0; i < words.size(); ++i) {
     const Index at = place(words[i]);
-    out[i] = at >= 0 ? p[at] : std::numeric_limits<Real>::quiet_NaN();
+    out[i] = at >= 0 ? p[at] : not_held;
   }
 }
 
@@ -349,14 +336,11 @@ std::array<Real, 3> CoupledFlow<Real>::law_drifts(State x) const {
 }  // namespace
 
 template <class Real>
-std::unique_ptr<Flow<Real>> make_coupled_flow(const Task& task, const GramStart<Real>& start, Rates<Real> rates,
-                                              std::span<const Index> also) {
-  return std::make_unique<CoupledFlow<Real>>(task, start, rates, also);
+std::unique_ptr<Flow<Real>> make_coupled_flow(const Task& task, const GramStart<Real>& start, Rates<Real> rates) {
+  return std::make_unique<CoupledFlow<Real>>(task, start, rates);
 }
 
-template std::unique_ptr<Flow<double>> make_coupled_flow(const Task&, const GramStart<double>&, Rates<double>,
-                                                         std::span<const Index>);
-template std::unique_ptr<Flow<Quad>> make_coupled_flow(const Task&, const GramStart<Quad>&, Rates<Quad>,
-                                                       std::span<const Index>);
+template std::unique_ptr<Flow<double>> make_coupled_flow(const Task&, const GramStart<double>&, Rates<double>);
+template std::unique_ptr<Flow<Quad>> make_coupled_flow(const Task&, const GramStart<Quad>&, Rates<Quad>);
 
 }  // namespace gradflow

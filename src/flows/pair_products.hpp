@@ -3,14 +3,25 @@
 #include <gradflow/model/model.hpp>
 
 #include <algorithm>
+#include <ranges>
+#include <span>
+#include <vector>
 
 namespace gradflow {
 
-/// Products of full matrices with g [n, n] (row: key, column: query), which has entries on the model's pairs only and
-/// is given by them.
+/// Where each of `vocabulary` words stands among the given ones; -1 where it does not.
+inline std::vector<Index> places(std::span<const Index> words, Index vocabulary) {
+  std::vector<Index> place(static_cast<std::size_t>(vocabulary), -1);
+  for (std::size_t i = 0; i < words.size(); ++i)
+    if (words[i] >= 0 && words[i] < vocabulary) place[static_cast<std::size_t>(words[i])] = static_cast<Index>(i);
+  return place;
+}
+
+/// The model's pairs among the n words of a state, and products of full matrices with g [n, n] (row: key, column:
+/// query), which has entries on these pairs only and is given by them.
 class PairProducts {
  public:
-  /// `place` [d]: where a word stands among the n words that the matrices are about. The pairs must outlive this.
+  /// `place` [d]: where a word stands among the n (`places`). The pairs must outlive this.
   PairProducts(const WordPairs& pairs, std::span<const Index> place) : pairs_(pairs) {
     const std::span<const Index> queries = pairs.queries();
     for (Index j = 0; j < std::ssize(queries); ++j) {
@@ -20,11 +31,20 @@ class PairProducts {
         const Index key = pairs.key(pair);
         keys_.push_back(place[static_cast<std::size_t>(key)]);
         // Words that share a sample do so both ways: key is a query too, with query among its keys.
-        Index mirror = pairs.begin(std::lower_bound(queries.begin(), queries.end(), key) - queries.begin());
-        while (pairs.key(mirror) != query) ++mirror;
-        mirror_.push_back(mirror);
+        const Index other = std::lower_bound(queries.begin(), queries.end(), key) - queries.begin();
+        const auto range = std::views::iota(pairs.begin(other), pairs.begin(other + 1));
+        mirror_.push_back(*std::ranges::lower_bound(range, query, {}, [&](Index p) { return pairs.key(p); }));
       }
     }
+  }
+
+  /// visit(pair, key, query), key and query being places.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for_each_query([&](Index query, Index begin, Index end) {
+      for (Index pair = begin; pair < end; ++pair)
+        visit(static_cast<std::size_t>(pair), keys_[static_cast<std::size_t>(pair)], query);
+    });
   }
 
   /// `out` = g^T, on the same pairs.
@@ -37,10 +57,7 @@ class PairProducts {
   /// The entries of a full matrix on the pairs.
   template <class Dense, class Real>
   void gather(const Dense& matrix, std::span<Real> out) const {
-    for_each_query([&](Index query, Index begin, Index end) {
-      for (Index pair = begin; pair < end; ++pair)
-        out[static_cast<std::size_t>(pair)] = matrix(keys_[static_cast<std::size_t>(pair)], query);
-    });
+    for_each([&](std::size_t pair, Index key, Index query) { out[pair] = matrix(key, query); });
   }
 
   /// out = left g, in pairs times n multiplications.
@@ -63,10 +80,7 @@ class PairProducts {
   template <class Real>
   Real inner(std::span<const Real> g, const Matrix<Real>& matrix) const {
     Real sum = 0;
-    for_each_query([&](Index query, Index begin, Index end) {
-      for (Index pair = begin; pair < end; ++pair)
-        sum += g[static_cast<std::size_t>(pair)] * matrix(keys_[static_cast<std::size_t>(pair)], query);
-    });
+    for_each([&](std::size_t pair, Index key, Index query) { sum += g[pair] * matrix(key, query); });
     return sum;
   }
 

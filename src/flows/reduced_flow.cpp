@@ -1,5 +1,6 @@
 #include "flows/attention_flow.hpp"
 #include "scalars.hpp"
+#include "taylor.hpp"
 
 namespace gradflow {
 namespace {
@@ -10,32 +11,42 @@ class ReducedFlow final : public AttentionFlow<Real> {
   using typename AttentionFlow<Real>::ConstVector;
 
  public:
-  ReducedFlow(const Task& task, const Weights<Real>& start, Rates<Real> rates)
-      : AttentionFlow<Real>(task, start, rates, {.name = "u", .rows = start.width()}) {}
+  ReducedFlow(const Task& task, const Weights<Real>& start, Rates<Real> rates, Coordinates coordinates)
+      : AttentionFlow<Real>(task, start, rates, coordinates == Coordinates::automatic) {}
 
  private:
-  Vector<Real> u(State x) const override { return ConstVector(x.data(), this->width()); }
-  void set_head(const Weights<Real>& start, std::span<Real> x) const override {
-    Eigen::Map<Vector<Real>>(x.data(), this->width()).noalias() = start.W.transpose() * start.a;
+  solvers::Block head() const override {
+    return {.name = this->uv().compressed() ? "u (compressed)" : "u",
+            .rows = this->uv().rows(),
+            .space = this->uv().space()};
+  }
+  Index head_size() const override { return this->uv().rows(); }
+  Vector<Real> u(State x) const override { return ConstVector(x.data(), this->uv().rows()); }
+  void set_head(std::span<Real> x) const override {
+    Eigen::Map<Vector<Real>>(x.data(), this->uv().rows()) = this->uv().start().col(0);
   }
   void head_derivative(const Vector<Real>& p, std::span<Real> dx) const override {
-    Eigen::Map<Vector<Real>>(dx.data(), this->width()) = (this->rates().W * this->M()) * p;
+    Eigen::Map<Vector<Real>>(dx.data(), p.size()) = (this->rates().W * this->M()) * p;
   }
   RowMatrix<Real> W(State x) const override {
-    const Weights<Real>& start = this->start();
-    const Vector<Real> u0 = start.W.transpose() * start.a;
-    return start.W + start.a * (u(x) - u0).transpose() / this->M();
+    return this->start().W + this->start().a * (this->full_u(x) - this->u0()).transpose() / this->M();
   }
 };
 
 }  // namespace
 
 template <class Real>
-std::unique_ptr<Flow<Real>> make_reduced_flow(const Task& task, const Weights<Real>& start, Rates<Real> rates) {
-  return std::make_unique<ReducedFlow<Real>>(task, start, rates);
+std::unique_ptr<Flow<Real>> make_reduced_flow(const Task& task, const Weights<Real>& start, Rates<Real> rates,
+                                              Coordinates coordinates) {
+  return std::make_unique<ReducedFlow<Real>>(task, start, rates, coordinates);
 }
 
-template std::unique_ptr<Flow<double>> make_reduced_flow(const Task&, const Weights<double>&, Rates<double>);
-template std::unique_ptr<Flow<Quad>> make_reduced_flow(const Task&, const Weights<Quad>&, Rates<Quad>);
+template std::unique_ptr<Flow<double>> make_reduced_flow(const Task&, const Weights<double>&, Rates<double>,
+                                                         Coordinates);
+template std::unique_ptr<Flow<Quad>> make_reduced_flow(const Task&, const Weights<Quad>&, Rates<Quad>, Coordinates);
+template std::unique_ptr<Flow<Taylor<double, 1>>> make_reduced_flow(const Task&, const Weights<Taylor<double, 1>>&,
+                                                                    Rates<Taylor<double, 1>>, Coordinates);
+template std::unique_ptr<Flow<Taylor<double, 2>>> make_reduced_flow(const Task&, const Weights<Taylor<double, 2>>&,
+                                                                    Rates<Taylor<double, 2>>, Coordinates);
 
 }  // namespace gradflow

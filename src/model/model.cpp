@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "scalars.hpp"
+#include "taylor.hpp"
 
 namespace gradflow {
 namespace {
@@ -70,13 +71,14 @@ std::span<const Index> WordPairs::of_sample(Index sample) const {
 }
 
 template <class Real>
-void Model<Real>::forward(std::span<const Real> G, std::span<const Real> A, Forward& out) const {
+void Model<Real>::forward(std::span<const Real> G, std::span<const Real> A, std::span<const Index> samples,
+                          Forward& out) const {
   using std::exp;
   using std::log1p;
-  const Index n = task_.samples();
+  const std::size_t n = samples.size();
   out.attention.clear();
   out.head.clear();
-  for (Index i = 0; i < n; ++i) {  // scores less their maximum, so that the exponentials lie in (0, 1]
+  for (const Index i : samples) {  // scores less their maximum, so that the exponentials lie in (0, 1]
     const std::span<const Index> pairs = pairs_.of_sample(i);
     const std::size_t l = task_.bag(i).words.size();
     for (std::size_t q = 0; q < l; ++q) {
@@ -87,10 +89,11 @@ void Model<Real>::forward(std::span<const Real> G, std::span<const Real> A, Forw
   }
   exponentials<Real>(out.attention);  // of all samples at once: they are short, and exp is most of this function's work
 
-  for (auto* v : {&out.margin, &out.residual, &out.sample_loss}) v->resize(to_size(n));
+  for (auto* v : {&out.margin, &out.residual, &out.sample_loss}) v->resize(n);
   out.loss = 0;
   Real* P = out.attention.data();
-  for (Index i = 0; i < n; ++i) {
+  for (std::size_t j = 0; j < n; ++j) {
+    const Index i = samples[j];
     const Bag bag = task_.bag(i);
     const std::size_t l = bag.words.size();
     Real F = 0;
@@ -105,26 +108,27 @@ void Model<Real>::forward(std::span<const Real> G, std::span<const Real> A, Forw
       F += Real(bag.counts[q]) * h;
     }
     const Real z = Real(task_.label(i)) * F, e = exp(z > 0 ? Real(-z) : z);  // e^{-|z|}
-    out.margin[to_size(i)] = z;
-    out.residual[to_size(i)] = (z > 0 ? e : Real(1)) / (1 + e);
-    out.sample_loss[to_size(i)] = log1p(e) - (z > 0 ? Real(0) : z);
-    out.loss += out.sample_loss[to_size(i)];
+    out.margin[j] = z;
+    out.residual[j] = (z > 0 ? e : Real(1)) / (1 + e);
+    out.sample_loss[j] = log1p(e) - (z > 0 ? Real(0) : z);
+    out.loss += out.sample_loss[j];
   }
   out.loss /= Real(n);
 }
 
 template <class Real>
-void Model<Real>::coefficients(std::span<const Real> G, const Forward& forward, std::span<Real> gV,
-                               std::span<Real> gA) const {
-  std::fill(gV.begin(), gV.end(), Real(0));
+void Model<Real>::coefficients(std::span<const Real> G, const Forward& forward, std::span<const Index> samples,
+                               std::span<Real> gV, std::span<Real> gA) const {
+  for (const Index word : task_.used_words()) gV[to_size(word)] = 0;
   std::fill(gA.begin(), gA.end(), Real(0));
   const Real* P = forward.attention.data();
   const Real* h = forward.head.data();
-  for (Index i = 0; i < task_.samples(); ++i) {
+  for (std::size_t j = 0; j < samples.size(); ++j) {
+    const Index i = samples[j];
     const Bag bag = task_.bag(i);
     const std::span<const Index> pairs = pairs_.of_sample(i);
     const std::size_t l = bag.words.size();
-    const Real r = Real(task_.label(i)) * forward.residual[to_size(i)] / Real(task_.samples());
+    const Real r = Real(task_.label(i)) * forward.residual[j] / Real(samples.size());
     for (std::size_t q = 0; q < l; ++q, P += l, ++h) {
       for (std::size_t k = 0; k < l; ++k) {
         const Real weight = r * Real(bag.counts[q]) * P[k];
@@ -138,5 +142,7 @@ void Model<Real>::coefficients(std::span<const Real> G, const Forward& forward, 
 
 template class Model<double>;
 template class Model<Quad>;
+template class Model<Taylor<double, 1>>;
+template class Model<Taylor<double, 2>>;
 
 }  // namespace gradflow

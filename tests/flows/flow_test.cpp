@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -39,16 +40,18 @@ TEST(FlowTest, BlocksNameTheState) {
   for (const tests::FlowCase& c : tests::flow_cases()) {
     SCOPED_TRACE(c.name);
     const OwnedFlow<double> flow(c);
-    const Index m = c.start.width(), m1 = c.start.hidden(), d = c.task.words;
+    const Index m = c.start.width(), m1 = c.start.hidden(), n = std::ssize(flow.task->used_words());
+    const std::vector<Index> words(flow.task->used_words().begin(), flow.task->used_words().end());
+    EXPECT_THAT(flow->words(), testing::ElementsAreArray(words));
     struct Expected {
       const char* name;
       Index rows, columns, vector_length;
       bool measured;
     };
     const std::vector<Expected> expected{c.full ? Expected{"W", m1, m, m, true} : Expected{"u", m, 1, m, true},
-                                         {"W_V", m, d, m, true},
-                                         {"W_K", m, d, m, true},
-                                         {"W_Q", m, d, m, true},
+                                         {"W_V", m, n, m, true},
+                                         {"W_K", m, n, m, true},
+                                         {"W_Q", m, n, m, true},
                                          {"integrated_power", 1, 1, 1, false}};
     const std::vector<solvers::Block> blocks = flow->blocks();
     ASSERT_EQ(blocks.size(), expected.size());
@@ -58,7 +61,34 @@ TEST(FlowTest, BlocksNameTheState) {
       EXPECT_EQ(blocks[i].columns, expected[i].columns);
       EXPECT_EQ(blocks[i].vector_length(), expected[i].vector_length);
       EXPECT_EQ(blocks[i].measured, expected[i].measured);
+      EXPECT_EQ(blocks[i].column_numbers, i >= 1 && i <= 3 ? words : std::vector<Index>());
     }
+  }
+}
+
+TEST(FlowTest, TracesAreOverAllWords) {
+  for (const tests::FlowCase& c : tests::flow_cases()) {
+    SCOPED_TRACE(c.name);
+    const OwnedFlow<double> flow(c);
+    const std::vector<double> x = tests::away_from_start(*flow);
+    const Weights<double> now = flow->weights(x);
+    double Gamma = 0, S_K = 0, S_Q = 0, largest = 0;
+    for (Index word = 0; word < c.task.words; ++word) {
+      if (std::ranges::find(flow->words(), word) != flow->words().end()) continue;
+      Gamma += c.start.W_V.col(word).squaredNorm();
+      S_K += c.start.W_K.col(word).squaredNorm();
+      S_Q += c.start.W_Q.col(word).squaredNorm();
+      largest = std::max(largest, c.start.W_V.col(word).squaredNorm());
+    }
+    const OtherWords<double>& others = flow->other_words();
+    EXPECT_DOUBLE_EQ(others.trace_Gamma, Gamma);
+    EXPECT_DOUBLE_EQ(others.trace_S_K, S_K);
+    EXPECT_DOUBLE_EQ(others.trace_S_Q, S_Q);
+    EXPECT_DOUBLE_EQ(others.largest_Gamma, largest);
+    // Sums of at most 400 squares in another order.
+    EXPECT_NEAR(flow->trace_Gamma(x), now.W_V.squaredNorm(), 100 * epsilon * now.W_V.squaredNorm());
+    EXPECT_NEAR(flow->trace_S_K(x), now.W_K.squaredNorm(), 100 * epsilon * now.W_K.squaredNorm());
+    EXPECT_NEAR(flow->trace_S_Q(x), now.W_Q.squaredNorm(), 100 * epsilon * now.W_Q.squaredNorm());
   }
 }
 
@@ -102,7 +132,7 @@ TEST(FlowTest, LawDriftsSeeWhatMovesByItself) {
   for (const tests::FlowCase& c : tests::flow_cases()) {
     SCOPED_TRACE(c.name);
     const OwnedFlow<double> flow(c);
-    const auto head = flow->blocks()[0].size(), size = c.start.W_V.size();
+    const auto head = flow->blocks()[0].size(), size = flow->blocks()[1].size();
     const auto drifts_after = [&](Index first, double step) {
       std::vector<double> x = flow->initial_state();
       x[static_cast<std::size_t>(first)] += step;

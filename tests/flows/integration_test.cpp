@@ -61,17 +61,22 @@ TEST(IntegrationTest, LawsHoldOutToTenToTheEight) {
     }
 }
 
-TEST(IntegrationTest, FullAndReducedEndAtTheSameWeights) {
+TEST(IntegrationTest, FullReducedAndCompressedEndAtTheSameWeights) {
   for (const double rtol : {1e-6, 1e-9}) {
-    const OwnedFlow<double> full(theory(true)), reduced(theory(false));
-    const Weights<double> a = full->weights(solve(*full, 1e4, rtol).x),
-                          b = reduced->weights(solve(*reduced, 1e4, rtol).x);
-    // Their steps differ (one measures W by neurons, the other u), so each has its own error, about a hundred steps of
-    // rtol.
-    EXPECT_LE((a.W - b.W).norm(), 100 * rtol * b.W.norm());
-    EXPECT_LE((a.W_V - b.W_V).norm(), 100 * rtol * b.W_V.norm());
-    EXPECT_LE((a.W_K - b.W_K).norm(), 100 * rtol * b.W_K.norm());
-    EXPECT_LE((a.W_Q - b.W_Q).norm(), 100 * rtol * b.W_Q.norm());
+    const tests::FlowCase c = theory(false);
+    const OwnedFlow<double> full(theory(true)), reduced(c),
+        compressed(c.task, c.start, {}, false, Coordinates::automatic);
+    ASSERT_LT(compressed->dimension(), reduced->dimension());
+    const Weights<double> b = reduced->weights(solve(*reduced, 1e4, rtol).x);
+    for (const OwnedFlow<double>* flow : {&full, &compressed}) {
+      const Weights<double> a = (*flow)->weights(solve(**flow, 1e4, rtol).x);
+      // The full flow's steps differ (one measures W by neurons, the other u), so each has its own error, about a
+      // hundred steps of rtol.
+      EXPECT_LE((a.W - b.W).norm(), 100 * rtol * b.W.norm());
+      EXPECT_LE((a.W_V - b.W_V).norm(), 100 * rtol * b.W_V.norm());
+      EXPECT_LE((a.W_K - b.W_K).norm(), 100 * rtol * b.W_K.norm());
+      EXPECT_LE((a.W_Q - b.W_Q).norm(), 100 * rtol * b.W_Q.norm());
+    }
   }
 }
 

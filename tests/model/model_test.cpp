@@ -40,7 +40,9 @@ Output run(const Model<double>& model, const Input& input) {
     for (Index p = pairs.begin(static_cast<Index>(j)); p < pairs.begin(static_cast<Index>(j) + 1); ++p)
       A.push_back(static_cast<double>(input.A(pairs.key(p), pairs.queries()[j])));
   Output out;
-  out.gV.assign(G.size(), 99);  // what stands there before does not count
+  out.gV.assign(G.size(), 0);
+  for (const Index word : model.task().used_words())
+    out.gV[static_cast<std::size_t>(word)] = 99;  // what stands there before does not count
   out.gA.assign(A.size(), 99);
   model.forward(G, A, out.forward);
   model.coefficients(G, out.forward, out.gV, out.gA);

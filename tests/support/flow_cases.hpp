@@ -1,10 +1,13 @@
 #pragma once
+#include <Eigen/QR>
+#include <cstdlib>
 #include <gradflow/flows/flow.hpp>
 #include <gradflow/flows/start.hpp>
 #include <gradflow/tasks/co_occurrence.hpp>
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scalars.hpp"
@@ -44,6 +47,14 @@ inline std::vector<NamedTask> tasks() {
           {"one_word_samples", task_of(4, {{0}, {1}, {2}, {0}}, {1, -1, 1, -1})}};
 }
 
+/// All rates 1, none 1, and each matrix frozen in turn.
+inline const std::vector<std::pair<std::string, Rates<double>>> all_rates{{"unit", {}},
+                                                                          {"mixed", {0.5, 2, 1.5, 0.25}},
+                                                                          {"frozen_W", {0, 1, 1, 2}},
+                                                                          {"frozen_W_V", {1, 0, 1, 1}},
+                                                                          {"frozen_W_K", {1, 1, 0, 3}},
+                                                                          {"frozen_W_Q", {2, 1, 1, 0}}};
+
 struct FlowCase {
   std::string name;
   TaskData task;
@@ -52,17 +63,11 @@ struct FlowCase {
   bool full;
 };
 
-/// Every task with every kind of start, rates and formulation; orthogonal starts are wider than 2 d + 2, so that the
-/// laws are compressed there.
+/// Every task with every kind of start, rates and formulation, at full width; orthogonal starts are wider than 2 d + 2,
+/// so that the laws are compressed there.
 inline const std::vector<FlowCase>& flow_cases() {
   static std::vector<FlowCase> cases;
   if (!cases.empty()) return cases;
-  const std::vector<std::pair<std::string, Rates<double>>> rates{{"unit", {}},
-                                                                 {"mixed", {0.5, 2, 1.5, 0.25}},
-                                                                 {"frozen_W", {0, 1, 1, 2}},
-                                                                 {"frozen_W_V", {1, 0, 1, 1}},
-                                                                 {"frozen_W_K", {1, 1, 0, 3}},
-                                                                 {"frozen_W_Q", {2, 1, 1, 0}}};
   for (const NamedTask& task : tasks()) {
     const Index d = task.data.words;
     const std::vector<std::pair<std::string, Weights<double>>> starts{
@@ -70,7 +75,7 @@ inline const std::vector<FlowCase>& flow_cases() {
         {"kaiming", draw_start(StartLaw::kaiming_normal, 3, 4, d, {}, 8)},
         {"orthogonal", draw_start(StartLaw::orthogonal, 2 * d + 3, 3, d, {0.2, 0.3, 0.1, 0.2}, 9)}};
     for (const auto& [start_name, start] : starts)
-      for (const auto& [rates_name, rho] : rates)
+      for (const auto& [rates_name, rho] : all_rates)
         for (const bool full : {true, false})
           cases.push_back({task.name + "_" + start_name + "_" + rates_name + (full ? "_full" : "_reduced"), task.data,
                            start, rho, full});
@@ -83,13 +88,15 @@ Rates<Real> cast(const Rates<double>& rho) {
   return {Real(rho.W), Real(rho.W_V), Real(rho.W_K), Real(rho.W_Q)};
 }
 
-/// A flow with the task that it needs.
+/// A flow with the task that it needs; the reduced one in the coordinates of the weights unless told otherwise.
 template <class Real>
 struct OwnedFlow {
-  OwnedFlow(const TaskData& data, const Weights<double>& start, const Rates<double>& rates, bool full)
+  template <class Other>
+  OwnedFlow(const TaskData& data, const Weights<Other>& start, const Rates<double>& rates, bool full,
+            Coordinates coordinates = Coordinates::full_width)
       : task(std::make_unique<Task>(data)),
-        flow(full ? make_full_flow<Real>(*task, start.cast<Real>(), cast<Real>(rates))
-                  : make_reduced_flow<Real>(*task, start.cast<Real>(), cast<Real>(rates))) {}
+        flow(full ? make_full_flow<Real>(*task, start.template cast<Real>(), cast<Real>(rates))
+                  : make_reduced_flow<Real>(*task, start.template cast<Real>(), cast<Real>(rates), coordinates)) {}
   explicit OwnedFlow(const FlowCase& c) : OwnedFlow(c.task, c.start, c.rates, c.full) {}
 
   const Flow<Real>* operator->() const { return flow.get(); }
@@ -126,6 +133,12 @@ std::vector<Real> away_from_start(const Flow<Real>& flow, double step = 0.2, uns
   return x;
 }
 
+/// A random orthogonal matrix.
+inline Matrix<double> rotation(Index size, unsigned seed) {
+  std::srand(seed);
+  return Eigen::HouseholderQR<Matrix<double>>(Matrix<double>::Random(size, size)).householderQ();
+}
+
 template <class To, class From>
 std::vector<To> cast(const std::vector<From>& values) {
   std::vector<To> result;
@@ -133,27 +146,32 @@ std::vector<To> cast(const std::vector<From>& values) {
   return result;
 }
 
-/// The parts of a state (or of a derivative), in Eigen's shapes; `head` is W by rows or u.
+/// The parts of a state or of a derivative at full width, in Eigen's shapes; `head` is W by rows or u.
 template <class Real>
 struct Parts {
   Matrix<Real> head, W_V, W_K, W_Q;
   Real last;
 };
 
+/// The columns of words that the state does not hold are those of `start` (of a state) or 0 (of a derivative).
 template <class Real>
-Parts<Real> parts(const Flow<Real>& flow, const std::vector<Real>& x) {
+Parts<Real> parts(const Flow<Real>& flow, const std::vector<Real>& x, const Weights<double>* start = nullptr) {
   const std::vector<solvers::Block> blocks = flow.blocks();
   const Real* place = x.data();
-  std::vector<Matrix<Real>> matrices;
-  for (const solvers::Block& block : blocks) {
-    const bool rows = block.vectors == solvers::Block::Vectors::rows;
-    if (rows)
-      matrices.push_back(Eigen::Map<const RowMatrix<Real>>(place, block.rows, block.columns));
-    else
-      matrices.push_back(Eigen::Map<const Matrix<Real>>(place, block.rows, block.columns));
-    place += block.size();
-  }
-  return {matrices[0], matrices[1], matrices[2], matrices[3], matrices[4](0, 0)};
+  const auto next = [&](const solvers::Block& block) -> Matrix<Real> {
+    const Real* const begin = std::exchange(place, place + block.size());
+    if (block.vectors == solvers::Block::Vectors::rows)
+      return Eigen::Map<const RowMatrix<Real>>(begin, block.rows, block.columns);
+    return Eigen::Map<const Matrix<Real>>(begin, block.rows, block.columns);
+  };
+  const auto spread = [&](const solvers::Block& block, const Matrix<double> Weights<double>::*matrix) {
+    Matrix<Real> all = Matrix<Real>::Zero(block.rows, flow.task().words());
+    if (start) all = (start->*matrix).template cast<Real>();
+    all(Eigen::all, std::vector<Index>(flow.words().begin(), flow.words().end())) = next(block);
+    return all;
+  };
+  return {next(blocks[0]), spread(blocks[1], &Weights<double>::W_V), spread(blocks[2], &Weights<double>::W_K),
+          spread(blocks[3], &Weights<double>::W_Q), *place};
 }
 
 }  // namespace gradflow::tests

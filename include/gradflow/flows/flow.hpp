@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <solvers/system.hpp>
+#include <stdexcept>
 
 namespace gradflow {
 
@@ -17,6 +18,13 @@ struct Rates {
 /// One value for each matrix, in the order W, W_V, W_K, W_Q.
 template <class Real>
 using PerMatrix = std::array<Real, 4>;
+
+/// What the columns at t = 0, and ever after, of the words that a flow's state does not hold add to its traces, and the
+/// largest squared column of W_V among them.
+template <class Real>
+struct OtherWords {
+  Real trace_Gamma = 0, trace_S_K = 0, trace_S_Q = 0, largest_Gamma = 0;
+};
 
 /// The gradient flow of the training loss, in some formulation. Three maps make a formulation: from its state to (G,
 /// A), from (gV, gA, state) to the state's derivative, and from the state to the entries of the Gram matrices
@@ -37,8 +45,17 @@ class Flow : public solvers::System<Real> {
   const Rates<Real>& rates() const { return rates_; }
   virtual Index width() const = 0;   ///< m
   virtual Index hidden() const = 0;  ///< m1 = |a|^2 = M
+  /// The words (0-based, ascending) whose columns the state holds. Those of all others never move.
+  virtual std::span<const Index> words() const = 0;
+  virtual const OtherWords<Real>& other_words() const = 0;
 
   virtual std::vector<Real> initial_state() const = 0;
+
+  /// The derivative that the flow would have if the task had these samples (0-based, at least one) alone: a minibatch.
+  /// Throws std::logic_error where the formulation has inner products only.
+  virtual void batch_derivative(State /*x*/, std::span<const Index> /*samples*/, std::span<Real> /*dx*/) const {
+    throw std::logic_error("batch_derivative: a flow of inner products has no minibatches");
+  }
 
   virtual void values(State x, std::span<Real> G) const = 0;  ///< G(k) = u . v_k, [d]
   virtual void scores(State x, std::span<Real> A) const = 0;  ///< A = B / sqrt(m) on the model's pairs
@@ -48,7 +65,7 @@ class Flow : public solvers::System<Real> {
   virtual Real B(State x, Index key, Index query) const = 0;
   virtual Real S_K(State x, Index word, Index word2) const = 0;
   virtual Real S_Q(State x, Index word, Index word2) const = 0;
-  virtual Real trace_Gamma(State x) const = 0;
+  virtual Real trace_Gamma(State x) const = 0;  ///< traces over all words
   virtual Real trace_S_K(State x) const = 0;
   virtual Real trace_S_Q(State x) const = 0;
   /// (Gamma gV)(k) for each of the given words; like the entries above NaN where the formulation does not hold a word.
@@ -57,7 +74,9 @@ class Flow : public solvers::System<Real> {
   /// Squared speeds |W'|^2, |W_V'|^2, |W_K'|^2, |W_Q'|^2, rates included.
   virtual PerMatrix<Real> power(State x, std::span<const Real> gV, std::span<const Real> gA) const = 0;
 
-  /// The parameters at a state; throws std::logic_error where the formulation has none (inner products only).
+  /// False: the formulation has inner products only.
+  virtual bool has_weights() const { return true; }
+  /// The parameters at a state, all words included; throws std::logic_error where there are none.
   virtual Weights<Real> weights(State x) const = 0;
   /// Changes since t = 0 of the m x m laws u u^T - M W_V W_V^T and W_K W_K^T - W_Q W_Q^T (each term over its rate; a
   /// frozen matrix's by itself) and, for the full flow, of W - a u^T / M: Frobenius norms, each over how far its terms
@@ -72,14 +91,26 @@ class Flow : public solvers::System<Real> {
   Rates<Real> rates_;
 };
 
-/// State W [m1, m], W_V, W_K, W_Q [m, d] (Appendix B):
+/// State W [m1, m], W_V, W_K, W_Q [m, n] with the columns of the n words that stand in a sample (Appendix B):
 ///     W' = a (W_V gV)^T,  W_V' = u gV^T,  W_K' = W_Q gA^T / sqrt(m),  W_Q' = W_K gA / sqrt(m).
 /// The task must outlive the flow. Throws std::invalid_argument when the weights do not fit the task.
 template <class Real>
 std::unique_ptr<Flow<Real>> make_full_flow(const Task& task, const Weights<Real>& start, Rates<Real> rates = {});
 
-/// State u = W^T a [m], W_V, W_K, W_Q, with u' = M W_V gV: exact, since W(t) = W(0) + a (u(t) - u(0))^T / M.
+/// In which coordinates a reduced flow runs.
+enum class Coordinates {
+  automatic,  ///< compressed where that is smaller
+  full_width  ///< the m coordinates of the weights
+};
+
+/// State u = W^T a [m], W_V, W_K, W_Q [m, n], with u' = M W_V gV: exact, since W(t) = W(0) + a (u(t) - u(0))^T / M.
+///
+/// The columns of W_K and W_Q never leave the span of their 2n starting columns, nor u and W_V that of their n + 1.
+/// Where 2n < m, or n + 1 < m, the state holds coordinates in an orthonormal basis of that span: the same trajectory,
+/// and since the error norm does not see the basis the same steps, but for rounding. All that the flow says, weights
+/// included, is about the full width.
 template <class Real>
-std::unique_ptr<Flow<Real>> make_reduced_flow(const Task& task, const Weights<Real>& start, Rates<Real> rates = {});
+std::unique_ptr<Flow<Real>> make_reduced_flow(const Task& task, const Weights<Real>& start, Rates<Real> rates = {},
+                                              Coordinates coordinates = Coordinates::automatic);
 
 }  // namespace gradflow

@@ -1,6 +1,7 @@
 #pragma once
 #include <gradflow/tasks/task.hpp>
 
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -35,7 +36,9 @@ template <class Real>
 class Model {
  public:
   /// The task must outlive the model.
-  explicit Model(const Task& task) : task_(task), pairs_(task) {}
+  explicit Model(const Task& task) : task_(task), pairs_(task), all_(static_cast<std::size_t>(task.samples())) {
+    std::iota(all_.begin(), all_.end(), Index{0});
+  }
 
   const Task& task() const { return task_; }
   const WordPairs& pairs() const { return pairs_; }
@@ -50,15 +53,23 @@ class Model {
     Real loss = 0;                  ///< their mean
   };
   /// `G` [d], `A` [pairs] = k_k . q_q / sqrt(m).
-  void forward(std::span<const Real> G, std::span<const Real> A, Forward& out) const;
+  void forward(std::span<const Real> G, std::span<const Real> A, Forward& out) const { forward(G, A, all_, out); }
 
   /// gV [d] = sum_i r_i sum_q c_iq P_iq(k) and gA [pairs] = sum_i r_i c_iq P_iq(k) (G(k) - h_iq), with r_i = y_i g_i /
-  /// n.
-  void coefficients(std::span<const Real> G, const Forward& forward, std::span<Real> gV, std::span<Real> gA) const;
+  /// n. Of gV only the words that stand in a sample are written; all others have 0, which the caller has put there.
+  void coefficients(std::span<const Real> G, const Forward& forward, std::span<Real> gV, std::span<Real> gA) const {
+    coefficients(G, forward, all_, gV, gA);
+  }
+
+  /// The same of a minibatch, as if the task had these n samples alone; what Forward holds stands in their order.
+  void forward(std::span<const Real> G, std::span<const Real> A, std::span<const Index> samples, Forward& out) const;
+  void coefficients(std::span<const Real> G, const Forward& forward, std::span<const Index> samples, std::span<Real> gV,
+                    std::span<Real> gA) const;
 
  private:
   const Task& task_;
   WordPairs pairs_;
+  std::vector<Index> all_;  // samples
 };
 
 }  // namespace gradflow

@@ -10,6 +10,7 @@ enum class Stream : std::uint32_t {
   task = 0,     ///< fillers of a generated task
   start = 1,    ///< W, W_V, W_K, W_Q at t = 0
   readout = 2,  ///< a
+  batches = 3,  ///< order of the samples in descents on minibatches
 };
 
 /// The generator of one stream of a seed; equal arguments give equal generators, everywhere. Seed (both halves) and

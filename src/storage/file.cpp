@@ -18,6 +18,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr hsize_t memory_page = 4096;
+// HDF5 doubles the pause after each attempt, from 1 ns: 2 s in all. By default there are 100, which is for ever.
+constexpr unsigned read_attempts = 30;
+
 std::string system_reason() { return std::strerror(errno); }
 
 /// Where the new file will stand, if it may stand there.
@@ -47,6 +51,10 @@ Handle create_plain(const Place& place, const fs::path& name) {
   place.check(H5Pset_link_creation_order(creation.get(), tracked), "create it");
   place.check(H5Pset_attr_creation_order(creation.get(), tracked), "create it");
   place.check(H5Pset_obj_track_times(creation.get(), false), "create it");
+  // A kill can cut a write short, but only between two pages of memory: where none of HDF5's own structures lies across
+  // such a border, none is ever half written.
+  place.check(H5Pset_file_space_strategy(creation.get(), H5F_FSPACE_STRATEGY_PAGE, false, 1), "create it");
+  place.check(H5Pset_file_space_page_size(creation.get(), memory_page), "create it");
   errno = 0;
   Handle file(H5Fcreate(name.c_str(), H5F_ACC_EXCL, creation.get(), access.get()));
   if (!file) place.fail("cannot be created: " + (errno != 0 ? system_reason() : last_reason()));
@@ -97,6 +105,7 @@ File File::open(const fs::path& path) {
   if (H5Fis_hdf5(path.c_str()) <= 0) place.fail("is not an HDF5 file, or its first bytes are damaged");
   const Handle access = place.own(H5Pcreate(H5P_FILE_ACCESS), "open it");
   place.check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "open it");
+  place.check(H5Pset_metadata_read_attempts(access.get(), read_attempts), "open it");
   const bool unclosed = marked_open(path);
   const unsigned mode = H5F_ACC_RDONLY | (unclosed ? H5F_ACC_SWMR_READ : 0U);
   File file(place, place.own(H5Fopen(path.c_str(), mode, access.get()), "open it as HDF5"));

@@ -89,7 +89,8 @@ std::optional<std::int64_t> ArrayFile::integer_attribute(const std::string& name
 }
 
 std::string ArrayFile::find_start(const std::string& name, std::optional<std::int64_t> snapshot) const {
-  for (const std::string& path : {snapshot ? "states/" + name : name, "start/" + name})
+  const std::string at_start = "start/" + name;
+  for (const std::string& path : {snapshot ? "states/" + name : at_start, snapshot ? at_start : name})
     if (has(path)) return path;
   return {};
 }

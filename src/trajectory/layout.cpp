@@ -14,7 +14,33 @@ using storage::Group;
 using storage::Kind;
 using storage::Layout;
 
-void misuse(const std::string& what) { throw std::invalid_argument("a run's file: " + what); }
+namespace {
+
+void create_array(Group& group, const std::vector<Dimension>& dimensions, const Array& array) {
+  if (group.has(array.name)) misuse(fmt::format("the name {} is given twice", array.name));
+  const storage::Shape shape = shape_of(dimensions, array.dimensions, array.name);
+  std::visit(
+      [&](const auto& values) {
+        using T = typename std::decay_t<decltype(values)>::value_type;
+        const auto size = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+        if (size != std::ssize(values))
+          misuse(fmt::format("{} has {} values where its dimensions make {}", array.name, values.size(), size));
+        Dataset data =
+            group.create_dataset(array.name, Layout{std::is_same_v<T, double> ? Kind::real : Kind::integer, shape});
+        data.write(std::span<const T>(values));
+        attach_dimensions(group, data, array.dimensions);
+        describe(data, array.unit, array.long_name);
+      },
+      array.values);
+}
+
+void set_attributes(Group& group, const std::vector<Attribute>& attributes) {
+  for (const auto& [name, value] : attributes) group.set_attribute(name, value);
+}
+
+}  // namespace
+
+void misuse(const std::string& what) { throw std::invalid_argument("trajectory: " + what); }
 
 storage::Shape shape_of(const std::vector<Dimension>& dimensions, const std::vector<std::string>& names,
                         const std::string& variable) {
@@ -77,26 +103,18 @@ std::string meaning_of(const Dataset& data, std::int64_t code) {
   return {};
 }
 
-void create_array(Group& group, const std::vector<Dimension>& dimensions, const Array& array) {
-  if (group.has(array.name)) misuse(fmt::format("the name {} is given twice", array.name));
-  const storage::Shape shape = shape_of(dimensions, array.dimensions, array.name);
-  std::visit(
-      [&](const auto& values) {
-        using T = typename std::decay_t<decltype(values)>::value_type;
-        const auto size = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
-        if (size != std::ssize(values))
-          misuse(fmt::format("{} has {} values where its dimensions make {}", array.name, values.size(), size));
-        Dataset data =
-            group.create_dataset(array.name, Layout{std::is_same_v<T, double> ? Kind::real : Kind::integer, shape});
-        data.write(std::span<const T>(values));
-        attach_dimensions(group, data, array.dimensions);
-        describe(data, array.unit, array.long_name);
-      },
-      array.values);
+storage::Group create_top(Group group, const std::vector<Attribute>& attributes) {
+  group.set_attribute("schema_version", schema_version);
+  set_attributes(group, attributes);
+  return group;
 }
 
-void set_attributes(storage::Object& object, const std::vector<Attribute>& attributes) {
-  for (const auto& [name, value] : attributes) object.set_attribute(name, value);
+Group create_arrays(Group& parent, const std::string& name, const Arrays& arrays) {
+  Group group = parent.create_group(name);
+  set_attributes(group, arrays.attributes);
+  create_dimensions(group, arrays.dimensions);
+  for (const Array& array : arrays.arrays) create_array(group, arrays.dimensions, array);
+  return group;
 }
 
 }  // namespace gradflow::trajectory

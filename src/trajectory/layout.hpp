@@ -35,7 +35,9 @@ void describe_code(storage::Dataset& data, const std::string& meaning_of_minus_o
 /// The word for a code that describe_code() has described; "" for one that has none.
 std::string meaning_of(const storage::Dataset& data, std::int64_t code);
 
-void create_array(storage::Group& group, const std::vector<Dimension>& dimensions, const Array& array);
-void set_attributes(storage::Object& object, const std::vector<Attribute>& attributes);
+/// Gives what stands at the top, the file's root or the group of a run, its attributes and the layout's version.
+storage::Group create_top(storage::Group group, const std::vector<Attribute>& attributes);
+/// Makes a group of that name with its arrays.
+storage::Group create_arrays(storage::Group& parent, const std::string& name, const Arrays& arrays);
 
 }  // namespace gradflow::trajectory

@@ -8,150 +8,64 @@
 #include "storage/file.hpp"
 #include "trajectory/layout.hpp"
 #include "trajectory/names.hpp"
+#include "trajectory/reading.hpp"
 
 namespace gradflow::trajectory {
 
 using storage::Dataset;
 using storage::Group;
-using storage::Kind;
 
 namespace {
 
-/// The committed rows of a growing group: it reads t first, because the writer writes it last.
-class Grown {
- public:
-  explicit Grown(Group group) : group_(std::move(group)), t_(group_.open_dataset("t").read<double>()) {}
-
-  const std::vector<double>& t() const { return t_; }
-  std::int64_t rows() const { return std::ssize(t_); }
-
-  Dataset open(const std::string& name) const {
-    Dataset column = group_.open_dataset(name);
-    if (column.shape().empty() || column.rows() < rows())
-      column.place().fail(fmt::format("is damaged: it has fewer rows than t, which has {}", rows()));
-    return column;
-  }
-  std::vector<double> read(const std::string& name) const {
-    const Dataset column = open(name);
-    if (column.row_size() != 1) column.place().fail("must have one value a row; it has more");
-    return column.read<double>(0, rows());
-  }
-  /// All that grows along t, in the order of the file.
-  std::vector<std::string> columns() const {
-    std::vector<std::string> result;
-    for (const std::string& name : group_.names()) {
-      if (name == "t" || !group_.has_dataset(name)) continue;
-      const auto dimensions = group_.open_dataset(name).dimensions();
-      if (!dimensions.empty() && dimensions.front() == "t") result.push_back(name);
-    }
-    return result;
-  }
-
- private:
-  Group group_;
-  std::vector<double> t_;
-};
-
-Values described(const Dataset& data, std::vector<double> values) {
-  return {data.dimensions(),
-          data.shape(),
-          std::move(values),
-          data.text_attribute("units"),
-          data.text_attribute("long_name"),
-          data.text_attribute("source")};
-}
-
-Dimension read_dimension(const Dataset& scale) {
-  const std::string name = scale.place().object.substr(scale.place().object.rfind('/') + 1);
-  if (scale.kind() == Kind::text) return {name, scale.read_text()};
-  return {name, scale.rows()};
-}
-
-/// The labels of a coordinate; none where it has size 0, which is stored without.
-std::vector<std::string> labels(const Dataset& scale) {
-  return scale.rows() == 0 ? std::vector<std::string>{} : scale.read_text();
-}
-
-Arrays read_arrays(const Group& group) {
-  Arrays result{group.attributes(), {}, {}};
-  for (const std::string& name : group.names()) {
-    const Dataset data = group.open_dataset(name);
-    if (data.is_scale()) {
-      result.dimensions.push_back(read_dimension(data));
-      continue;
-    }
-    Array array{name, data.dimensions(), {}, data.text_attribute("units"), data.text_attribute("long_name")};
-    if (data.kind() == Kind::integer)
-      array.values = data.read<std::int64_t>();
-    else
-      array.values = data.read<double>();
-    result.arrays.push_back(std::move(array));
-  }
-  return result;
-}
-
-/// The root of a file that is a run of a layout that this program knows.
-Group checked_root(const storage::File& file) {
-  Group root = file.root();
-  const auto version = root.attribute("schema_version");
-  if (!version) root.place().fail("is not a run of gradflow: its root has no attribute schema_version");
-  const auto* number = std::get_if<std::int64_t>(&*version);
-  if (!number) root.place().fail("is damaged: the attribute schema_version must be an integer");
-  if (*number > schema_version)
-    root.place().fail(fmt::format("has layout version {}; this program reads versions up to {}: use a newer gradflow",
-                                  *number, schema_version));
-  return root;
+/// The root of a run: the file's, or the group of that path.
+Group open_run(const storage::File& file, const std::string& group) {
+  const Group root = checked_top(file.root(), "run");
+  if (!group.empty()) return checked_top(root.open_group(group), "run");
+  if (holds_comparison(root))
+    root.place().fail(
+        "is a comparison, which holds several runs: read one of them, the group flow or descents/0, descents/1, ...");
+  return file.root();
 }
 
 }  // namespace
 
 class RunReader::Implementation {
  public:
-  explicit Implementation(const std::filesystem::path& path)
-      : file(storage::File::open(path)), root(checked_root(file)), observables(file.root()) {}
+  Implementation(std::shared_ptr<const storage::File> opened, const std::string& group)
+      : file(std::move(opened)), root(open_run(*file, group)), observables(open_run(*file, group)) {}
 
   Grown grown(const std::string& name) const { return Grown(root.open_group(name)); }
 
-  storage::File file;
+  std::shared_ptr<const storage::File> file;
   Group root;
   Grown observables;
 };
 
-RunReader::RunReader(const std::filesystem::path& path) : implementation_(std::make_unique<Implementation>(path)) {}
+RunReader::RunReader(const std::filesystem::path& path, const std::string& group)
+    : RunReader(std::make_shared<const storage::File>(storage::File::open(path)), group) {}
+RunReader::RunReader(std::shared_ptr<const storage::File> file, const std::string& group)
+    : implementation_(std::make_unique<Implementation>(std::move(file), group)) {}
 RunReader::RunReader(RunReader&&) noexcept = default;
 RunReader& RunReader::operator=(RunReader&&) noexcept = default;
 RunReader::~RunReader() = default;
 
-bool RunReader::closed() const { return !implementation_->file.unclosed(); }
+bool RunReader::closed() const { return !implementation_->file->unclosed(); }
 
 std::vector<Attribute> RunReader::attributes() const { return implementation_->root.attributes(); }
 
 std::string RunReader::text_attribute(const std::string& name) const {
-  if (!implementation_->root.attribute(name))
-    implementation_->root.place().fail("the attribute " + name + " is missing");
-  return implementation_->root.text_attribute(name);
+  return required_text(implementation_->root, name);
 }
 
 double RunReader::number_attribute(const std::string& name) const {
-  const auto value = implementation_->root.attribute(name);
-  if (!value || std::holds_alternative<std::string>(*value))
-    implementation_->root.place().fail("the attribute " + name + " must be a number; it is " +
-                                       (value ? "text" : "missing"));
-  const auto* integer = std::get_if<std::int64_t>(&*value);
-  return integer ? static_cast<double>(*integer) : std::get<double>(*value);
+  return required_number(implementation_->root, name);
 }
 
 const std::vector<double>& RunReader::t() const { return implementation_->observables.t(); }
 
 std::vector<std::string> RunReader::observables() const { return implementation_->observables.columns(); }
 
-Values RunReader::observable(const std::string& name) const {
-  const Dataset data = implementation_->observables.open(name);
-  const std::int64_t rows = implementation_->observables.rows();
-  Values values = described(data, data.read<double>(0, rows));
-  values.shape.front() = rows;
-  return values;
-}
+Values RunReader::observable(const std::string& name) const { return implementation_->observables.values(name); }
 
 Dimension RunReader::dimension(const std::string& name) const {
   return read_dimension(implementation_->root.open_dataset(name));

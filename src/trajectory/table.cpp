@@ -89,15 +89,15 @@ void Table::append(double t, std::span<const std::span<const double>> row) {
   gathered_t_.push_back(t);
 }
 
-void Table::commit() {
-  if (!pending()) return;
+void Table::write_columns() {
   for (Stored& column : columns_) {
-    column.data.append(column.gathered);
-    column.data.flush();
+    if (!gathered_t_.empty()) column.data.append(column.gathered);
     column.gathered.clear();
   }
-  t_.append(gathered_t_);
-  t_.flush();
+}
+
+void Table::write_t() {
+  if (!gathered_t_.empty()) t_.append(gathered_t_);
   gathered_t_.clear();
 }
 

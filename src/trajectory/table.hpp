@@ -9,8 +9,8 @@
 
 namespace gradflow::trajectory {
 
-/// The columns of one group that grow along its coordinate `t`. Rows are gathered in memory; commit() writes them, `t`
-/// last.
+/// The columns of one group that grow along its coordinate `t`. Rows are gathered in memory and written in two parts,
+/// the columns and then `t`, between which the file must be flushed: whoever reads counts the rows of `t`.
 class Table {
  public:
   /// Makes `t` and the columns. Names in `integers` are stored as such. A chunk has at most `most_rows` rows, fewer
@@ -22,10 +22,10 @@ class Table {
   void append(double t, std::span<const double> row);
   void append(double t, std::span<const std::span<const double>> row);
   bool full() const { return std::ssize(gathered_t_) >= chunk_rows_; }
-  bool pending() const { return !gathered_t_.empty(); }
   /// Committed and gathered.
   std::int64_t rows() const { return t_.rows() + std::ssize(gathered_t_); }
-  void commit();
+  void write_columns();
+  void write_t();
   /// Replaces one value of a column of scalars, committed or not.
   void replace(std::size_t column, std::int64_t row, double value);
 

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "storage/file.hpp"
 #include "trajectory/layout.hpp"
+#include "trajectory/live_file.hpp"
 #include "trajectory/names.hpp"
 #include "trajectory/table.hpp"
 
@@ -19,9 +19,8 @@ using storage::Dataset;
 using storage::Group;
 using storage::Kind;
 using storage::Layout;
-using Clock = std::chrono::steady_clock;
 
-// Rows of a chunk. A commit costs about 0.1 ms a column however many rows it has, so a short run should be a few
+// Rows of a chunk. A commit costs about 0.02 ms a column however many rows it has, so a short run should be a few
 // chunks.
 constexpr std::int64_t observable_rows = 128, step_rows = 1024, crossing_rows = 64, state_rows = 1;
 constexpr std::size_t message_bytes = 1000;
@@ -37,25 +36,6 @@ std::vector<Column> crossing_columns(const RunDescription& description) {
   std::vector<Column> columns = scalar_columns(names::crossing);
   columns.insert(columns.end(), description.crossing_values.begin(), description.crossing_values.end());
   return columns;
-}
-
-Group with_attributes(Group group, const std::vector<Attribute>& attributes) {
-  group.set_attribute("schema_version", schema_version);
-  set_attributes(group, attributes);
-  return group;
-}
-
-void create_arrays(Group& root, const std::string& name, const Arrays& arrays) {
-  Group group = root.create_group(name);
-  set_attributes(group, arrays.attributes);
-  create_dimensions(group, arrays.dimensions);
-  for (const Array& array : arrays.arrays) create_array(group, arrays.dimensions, array);
-}
-
-Table create_table(Group& root, const std::string& name, const Series& series, std::int64_t rows,
-                   const std::vector<std::string>& integers = {}) {
-  Group group = root.create_group(name);
-  return {group, series.dimensions, series.columns, rows, integers};
 }
 
 template <class T>
@@ -139,146 +119,96 @@ class End {
 
 }  // namespace
 
-class RunWriter::Implementation {
+class RunGroupWriter::Implementation {
  public:
-  Implementation(const std::filesystem::path& path, const RunDescription& run, bool overwrite,
-                 std::chrono::duration<double> commit_every)
-      : file_(storage::File::create(path, overwrite)),
-        root_(with_attributes(file_.root(), run.attributes)),
-        observables_(root_, run.observables.dimensions, run.observables.columns, observable_rows),
-        states_((create_arrays(root_, "task", run.task), create_arrays(root_, "start", run.start),
-                 create_table(root_, "states", run.states, state_rows))),
-        summary_((root_.create_group("events"), root_.create_group("events/summary")), run),
-        crossings_(create_table(root_, "events/crossings", {{}, crossing_columns(run)}, crossing_rows,
-                                {"event", "direction", "certain"})),
-        steps_(create_table(root_, "steps", {{}, scalar_columns(names::step)}, step_rows)),
-        end_(root_.create_group("run"), run),
-        commit_every_(commit_every) {
-    file_.publish();
+  Implementation(std::shared_ptr<LiveFile> live, const std::string& group, const RunDescription& run)
+      : file(std::move(live)),
+        root(create_top(group.empty() ? file->root() : file->root().create_group(group), run.attributes)),
+        observables(file->create_table(root, run.observables, observable_rows)),
+        states((create_arrays(root, "task", run.task), create_arrays(root, "start", run.start),
+                create_table("states", run.states, state_rows))),
+        summary((root.create_group("events"), root.create_group("events/summary")), run),
+        crossings(create_table("events/crossings", {{}, crossing_columns(run)}, crossing_rows,
+                               {"event", "direction", "certain"})),
+        steps(create_table("steps", {{}, scalar_columns(names::step)}, step_rows)),
+        end(root.create_group("run"), run) {}
+
+  Table& create_table(const std::string& name, const Series& series, std::int64_t rows,
+                      const std::vector<std::string>& integers = {}) {
+    Group group = root.create_group(name);
+    return file->create_table(group, series, rows, integers);
   }
 
-  /// Runs one change of the file. After a failure nothing more is written: the file stays as a kill would have left it.
-  template <class Change>
-  void change(Change apply) {
-    if (failed_) throw FileError(*failed_);
-    if (closed_) misuse("it is closed already");
-    try {
-      apply();
-    } catch (const FileError& error) {
-      failed_ = error.what();
-      throw;
-    }
-  }
-
-  void gathered(Table& table) {
-    if (Clock::now() - last_commit_ > commit_every_) {
-      commit_all();
-    } else if (table.full()) {
-      commit(table);
-    }
-  }
-
-  void commit(Table& table) {
-    table.commit();
-    file_.flush();
-  }
-
-  void commit_all() {
-    for (Table* table : {&observables_, &states_, &crossings_, &steps_}) table->commit();
-    file_.flush();
-    file_.check_in_place();
-    last_commit_ = Clock::now();
-  }
-
-  void close() {
-    if (closed_ || failed_) return;
-    change([&] {
-      commit_all();
-      file_.sync();
-      file_.close();
-    });
-    closed_ = true;
-  }
-
-  storage::File file_;
-  Group root_;
-  Table observables_, states_;
-  Summary summary_;
-  Table crossings_, steps_;
-  End end_;
-  std::chrono::duration<double> commit_every_;
-  Clock::time_point last_commit_ = Clock::now();
-  std::optional<std::string> failed_;
-  bool closed_ = false;
+  std::shared_ptr<LiveFile> file;
+  Group root;
+  Table &observables, &states;
+  Summary summary;
+  Table &crossings, &steps;
+  End end;
 };
 
-RunWriter::RunWriter(const std::filesystem::path& path, const RunDescription& description, bool overwrite,
-                     std::chrono::duration<double> commit_every)
-    : implementation_(std::make_unique<Implementation>(path, description, overwrite, commit_every)) {}
+RunGroupWriter::RunGroupWriter(std::shared_ptr<LiveFile> file, const std::string& group,
+                               const RunDescription& description)
+    : implementation_(std::make_unique<Implementation>(std::move(file), group, description)) {}
 
-RunWriter::RunWriter(RunWriter&&) noexcept = default;
+RunGroupWriter::RunGroupWriter(RunGroupWriter&&) noexcept = default;
+RunGroupWriter::~RunGroupWriter() = default;
 
-RunWriter::~RunWriter() {
-  try {
-    if (implementation_) implementation_->close();
-  } catch (const std::exception&) {  // a destructor has nobody to tell
-  }
+LiveFile& RunGroupWriter::file() { return *implementation_->file; }
+
+void RunGroupWriter::record(double t, std::span<const double> values) {
+  file().change([&] { file().append(implementation_->observables, t, values); });
 }
 
-void RunWriter::record(double t, std::span<const double> values) {
-  implementation_->change([&] {
-    implementation_->observables_.append(t, values);
-    implementation_->gathered(implementation_->observables_);
+void RunGroupWriter::snapshot(double t, std::span<const std::span<const double>> values) {
+  file().change([&] {
+    implementation_->states.append(t, values);
+    file().commit();
   });
 }
 
-void RunWriter::snapshot(double t, std::span<const std::span<const double>> values) {
-  implementation_->change([&] {
-    implementation_->states_.append(t, values);
-    implementation_->commit(implementation_->states_);
-  });
+void RunGroupWriter::step(double t, double clock_step, double error_ratio) {
+  file().change([&] { file().append(implementation_->steps, t, std::array{clock_step, error_ratio}); });
 }
 
-void RunWriter::step(double t, double clock_step, double error_ratio) {
-  implementation_->change([&] {
-    implementation_->steps_.append(t, std::array{clock_step, error_ratio});
-    implementation_->gathered(implementation_->steps_);
-  });
-}
-
-std::int64_t RunWriter::crossing(const Crossing& crossing) {
-  const std::int64_t number = implementation_->crossings_.rows();
-  implementation_->change([&] {
-    if (crossing.event < 0 || crossing.event >= implementation_->summary_.rows())
+std::int64_t RunGroupWriter::crossing(const Crossing& crossing) {
+  const std::int64_t number = implementation_->crossings.rows();
+  file().change([&] {
+    if (crossing.event < 0 || crossing.event >= implementation_->summary.rows())
       misuse(fmt::format("there is no event {}", crossing.event));
     std::vector<double> row{static_cast<double>(crossing.event), static_cast<double>(crossing.direction),
                             crossing.slope, crossing.t_error, static_cast<double>(crossing.certain)};
     row.insert(row.end(), crossing.values.begin(), crossing.values.end());
-    implementation_->crossings_.append(crossing.t, row);
-    implementation_->gathered(implementation_->crossings_);
+    file().append(implementation_->crossings, crossing.t, row);
   });
   return number;
 }
 
-void RunWriter::set_crossing_error(std::int64_t crossing, double t_error, std::int64_t certain) {
-  implementation_->change([&] {
-    implementation_->crossings_.replace(names::crossing_t_error, crossing, t_error);
-    implementation_->crossings_.replace(names::crossing_certain, crossing, static_cast<double>(certain));
+void RunGroupWriter::set_crossing_error(std::int64_t crossing, double t_error, std::int64_t certain) {
+  file().change([&] {
+    implementation_->crossings.replace(names::crossing_t_error, crossing, t_error);
+    implementation_->crossings.replace(names::crossing_certain, crossing, static_cast<double>(certain));
   });
 }
 
-void RunWriter::set_summary(std::int64_t event, const EventSummary& summary) {
-  implementation_->change([&] { implementation_->summary_.set(event, summary); });
+void RunGroupWriter::set_summary(std::int64_t event, const EventSummary& summary) {
+  file().change([&] { implementation_->summary.set(event, summary); });
 }
 
-void RunWriter::set_run(const RunEnd& end) {
-  implementation_->change([&] { implementation_->end_.set(end); });
+void RunGroupWriter::set_run(const RunEnd& end) {
+  file().change([&] { implementation_->end.set(end); });
 }
 
-void RunWriter::flush() {
-  implementation_->change([&] { implementation_->commit_all(); });
+void RunGroupWriter::flush() {
+  file().change([&] { file().commit(); });
 }
 
-void RunWriter::close() { implementation_->close(); }
+RunWriter::RunWriter(const std::filesystem::path& path, const RunDescription& description, bool overwrite,
+                     std::chrono::duration<double> commit_every)
+    : RunGroupWriter(std::make_shared<LiveFile>(path, overwrite, commit_every), "", description) {
+  file().publish();
+}
+
+void RunWriter::close() { file().close(); }
 
 }  // namespace gradflow::trajectory

@@ -86,7 +86,7 @@ inline RunDescription description() {
   return run;
 }
 
-inline void write_snapshot(RunWriter& writer, double t) {
+inline void write_snapshot(RunGroupWriter& writer, double t) {
   const std::vector<double> W = iota(hidden * width, 1000 * t), W_V = iota(width * words, 2000 * t), drift{t};
   const std::vector<std::span<const double>> blocks{W, W_V, drift};
   writer.snapshot(t, blocks);

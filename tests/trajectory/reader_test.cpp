@@ -135,7 +135,7 @@ TEST_F(Files, ArrayFileReadsNoOtherFile) {
 
 TEST_F(Files, ArrayFileFindsAStart) {
   const ArrayFile file(*folder / "arrays.h5"), run(*folder / "run.h5");
-  EXPECT_EQ(file.start("W", 2, {}).values, std::vector<double>(4, 6.0)) << "the root comes before the group start";
+  EXPECT_EQ(file.start("W", 2, {}).values, std::vector<double>(4, 5.0)) << "the group start comes before the root";
   EXPECT_EQ(file.start("a", 1, {}).values, (std::vector<double>{1, -1}));
   EXPECT_EQ(run.start("W", 2, {}).values, example::iota(example::hidden * example::width, 0));
   EXPECT_EQ(run.start("W", 2, 1).values, example::iota(example::hidden * example::width, 7000));

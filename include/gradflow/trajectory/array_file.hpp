@@ -34,9 +34,9 @@ class ArrayFile {
   /// An attribute of the root, or of the group of that path; nothing where it is absent.
   std::optional<std::int64_t> integer_attribute(const std::string& name, const std::string& group = "") const;
 
-  /// The path of a start's array (W, W_V, W_K, W_Q, a). Without a snapshot: NAME at the root, or else start/NAME. With
-  /// one (of a run, from 0): states/NAME, or start/NAME for what no snapshot holds because it does not move. "" where
-  /// there is none.
+  /// The path of a start's array (W, W_V, ...). Without a snapshot: start/NAME, as in a run, or else NAME at the root.
+  /// With one (of a run, from 0): states/NAME, or start/NAME for what no snapshot holds because it does not move. ""
+  /// where there is none.
   std::string find_start(const std::string& name, std::optional<std::int64_t> snapshot) const;
   /// That array, of just so many dimensions (the snapshot's does not count).
   NumericArray<double> start(const std::string& name, std::size_t rank, std::optional<std::int64_t> snapshot) const;

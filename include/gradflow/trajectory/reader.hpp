@@ -8,6 +8,10 @@
 #include <string>
 #include <vector>
 
+namespace gradflow::storage {
+class File;
+}
+
 namespace gradflow::trajectory {
 
 /// A numeric variable as it stands in the file, row-major.
@@ -24,21 +28,25 @@ struct Steps {
       error_ratio;  ///< flow time at the end, length in the clock's time, error over tolerance
 };
 
-/// Reads a run's file: finished, still being written, or left by a writer that died. Of what grows it gives the
-/// committed rows as of the moment of construction or later, never a part of a row. Every function throws FileError for
-/// what is missing, damaged, or of another shape or type than the schema says.
+/// Reads a run from its file, or from one of the groups of a comparison's: finished, still being written, or left by a
+/// writer that died. Of what grows it gives the committed rows as of the moment of construction or later, never a part
+/// of a row; to see later rows, make another once no reader of this file is left in the process, since HDF5 shares
+/// among them what it has read. Every function throws FileError for what is missing, damaged, or of another shape or
+/// type than the schema says.
 class RunReader {
  public:
-  /// Throws FileError also for a file that is not HDF5 or not a run, and for one of a later schema version.
-  explicit RunReader(const std::filesystem::path& path);
+  /// `group` is "" for a run's own file; "flow" or "descents/0", "descents/1", ... in a comparison's. Throws FileError
+  /// also for a file that is not HDF5 or not a run, and for one of a later schema version.
+  explicit RunReader(const std::filesystem::path& path, const std::string& group = "");
   RunReader(RunReader&&) noexcept;
   RunReader& operator=(RunReader&&) noexcept;
   ~RunReader();
 
-  /// False while it is written, and for ever if its writer died.
+  /// False while the file is written, and for ever if its writer died.
   bool closed() const;
+  /// Of the run: the root's, or its group's.
   std::vector<Attribute> attributes() const;
-  /// Throws FileError where there is no such attribute of the file, or it is not text.
+  /// Throws FileError where there is no such attribute of the run, or it is not text.
   std::string text_attribute(const std::string& name) const;
   /// The same for a number.
   double number_attribute(const std::string& name) const;
@@ -48,7 +56,7 @@ class RunReader {
   std::vector<std::string> observables() const;
   /// [t, ...].
   Values observable(const std::string& name) const;
-  /// A coordinate at the root; labels, or positions as text.
+  /// A coordinate of observables; labels, or positions as text.
   Dimension dimension(const std::string& name) const;
 
   Arrays task() const;
@@ -75,6 +83,9 @@ class RunReader {
   std::string outcome(std::int64_t code) const;
 
  private:
+  friend class ComparisonReader;
+  RunReader(std::shared_ptr<const storage::File> file, const std::string& group);
+
   class Implementation;
   std::unique_ptr<Implementation> implementation_;
 };

@@ -9,7 +9,8 @@
 /// What a run's file holds, in plain arrays and names. Arrays are row-major; positions in files count from 0.
 namespace gradflow::trajectory {
 
-/// Version of the layout, the root's attribute `schema_version`. A reader refuses files of a later one.
+/// Version of the layout, the attribute `schema_version` of a file's root and of every group that is a run. A reader
+/// refuses files of a later one.
 inline constexpr std::int64_t schema_version = 1;
 
 using Attribute = std::pair<std::string, std::variant<std::string, double, std::int64_t>>;
@@ -62,8 +63,8 @@ struct EventInfo {
 
 /// Everything about a run that is known before it starts.
 struct RunDescription {
-  std::vector<Attribute> attributes;  ///< of the file: version, settings, error norm, t0, ...
-  Series observables;                 ///< at the root
+  std::vector<Attribute> attributes;  ///< of its file or group: version, settings, error norm, t0, ...
+  Series observables;                 ///< at the root of its file or group
   Arrays task, start;                 ///< groups of these names
   Series states;                      ///< one row per snapshot: matrices and a few scalars
   std::vector<EventInfo> events;

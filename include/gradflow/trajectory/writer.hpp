@@ -7,34 +7,32 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 
 namespace gradflow::trajectory {
 
-/// Writes a run's file so that others can read it meanwhile (HDF5's SWMR mode) and so that a kill at any moment leaves
-/// every committed row readable.
+class LiveFile;
+
+/// Writes one run into its group of a file so that others can read it meanwhile (HDF5's SWMR mode) and so that a kill
+/// at any moment leaves every committed row readable.
 ///
 /// Rows are gathered and committed in blocks: when a chunk of them is full, when flush() is called, and when a row
-/// comes more than `commit_every` after the last commit. Within each group `t` is written last, so that its length is
-/// the number of committed rows of all columns.
+/// comes more than `commit_every` after the file's last commit. Within each group `t` is written last, so that its
+/// length is the number of committed rows of all columns.
 ///
 /// Every function throws FileError when the file cannot be written (no space, no permission, name or folder gone). What
-/// was committed stays readable; nothing more is written, and every later call but close() throws again. Misuse (a
-/// wrong number of values, an event that is not there) throws std::invalid_argument. Not for use from several threads
-/// at once.
-class RunWriter {
+/// was committed stays readable; nothing more is written, and every later call but close() throws again, whichever run
+/// of the file it is for. Misuse (a wrong number of values, an event that is not there, a file that is closed) throws
+/// std::invalid_argument. Not for use from several threads at once, nor are two runs of one file.
+class RunGroupWriter {
  public:
-  /// Makes the file, with all its names, under a temporary name and then gives it its own: no half-made file ever bears
-  /// it. Throws FileError where it exists and `overwrite` is false; std::invalid_argument for a description that
-  /// contradicts itself.
-  RunWriter(const std::filesystem::path& path, const RunDescription& description, bool overwrite = false,
-            std::chrono::duration<double> commit_every = std::chrono::seconds(1));
-  RunWriter(RunWriter&&) noexcept;
-  /// close(), but never throws.
-  ~RunWriter();
+  RunGroupWriter(RunGroupWriter&&) noexcept;
+  ~RunGroupWriter();
 
   /// A row of observables at flow time t: the values of all columns, one after the other, each row-major.
   void record(double t, std::span<const double> values);
-  /// The state at flow time t: for each column of RunDescription::states its values, row-major. Committed at once.
+  /// The state at flow time t: for each column of RunDescription::states its values, row-major. Committed at once,
+  /// with all that is gathered.
   void snapshot(double t, std::span<const std::span<const double>> values);
   /// An accepted step that ends at flow time t: its length in the clock's time, and its error ratio (accepted: at most
   /// 1).
@@ -47,14 +45,31 @@ class RunWriter {
   void set_summary(std::int64_t event, const EventSummary& summary);
   void set_run(const RunEnd& end);
 
-  /// Commits all rows that are still gathered.
+  /// Commits all rows that are still gathered, those of the file's other runs too.
   void flush();
-  /// flush(), waits until the disk has the file, and closes it: readers then need nothing special.
-  void close();
+
+ protected:
+  friend class ComparisonWriter;
+  /// Makes the group of that path ("": the root), with all its names, in a file that is not published yet.
+  RunGroupWriter(std::shared_ptr<LiveFile> file, const std::string& group, const RunDescription& description);
+  LiveFile& file();
 
  private:
   class Implementation;
   std::unique_ptr<Implementation> implementation_;
+};
+
+/// A run's own file: the run stands at the root. Its destructor does what close() does, but never throws.
+class RunWriter : public RunGroupWriter {
+ public:
+  /// Makes the file, with all its names, under a temporary name and then gives it its own: no half-made file ever bears
+  /// it. Throws FileError where it exists and `overwrite` is false; std::invalid_argument for a description that
+  /// contradicts itself.
+  RunWriter(const std::filesystem::path& path, const RunDescription& description, bool overwrite = false,
+            std::chrono::duration<double> commit_every = std::chrono::seconds(1));
+
+  /// flush(), waits until the disk has the file, and closes it: readers then need nothing special.
+  void close();
 };
 
 }  // namespace gradflow::trajectory

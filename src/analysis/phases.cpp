@@ -87,15 +87,24 @@ PhasesReport phases(const std::filesystem::path& file) {
   PhasesReport report{.events = read_events(run),
                       .T1 = {},
                       .T1_error = unknown,
-                      .T1_theory = run.number_attribute("T1_constant") / run.number_attribute("T1_theory_rate"),
-                      .T1_constant = run.number_attribute("T1_constant"),
-                      .T1_theory_from_U = run.text_attribute("T1_theory_rate_is") == "U(0)",
-                      .T2 = run.number_attribute("T2"),
+                      .T1_theory = unknown,
+                      .T1_constant = unknown,
+                      .T1_theory_from_U = false,
+                      .T2 = unknown,
                       .at_T1 = {},
                       .t_end = run.t().empty() ? unknown : run.t().back(),
-                      .finished = false};
+                      .finished = false,
+                      .has_phases = false};
   const std::string outcome = run.outcome(run.end().outcome);
   report.finished = outcome == "reached_end" || outcome == "stopped_by_event";
+  // The phases are this transformer's: the file of another flow has its events, and no T1.
+  const auto attributes = run.attributes();
+  report.has_phases = std::ranges::find(attributes, "T1_constant", &trajectory::Attribute::first) != attributes.end();
+  if (!report.has_phases) return report;
+  report.T1_constant = run.number_attribute("T1_constant");
+  report.T1_theory = report.T1_constant / run.number_attribute("T1_theory_rate");
+  report.T1_theory_from_U = run.text_attribute("T1_theory_rate_is") == "U(0)";
+  report.T2 = run.number_attribute("T2");
   if (std::isnan(report.T2)) report.T2 = report.t_end;
   find_T1(report);
   const std::vector<std::string> names = run.crossing_values();

@@ -16,8 +16,8 @@
 namespace gradflow::cli {
 namespace {
 
-constexpr std::array<const char*, 3> commands{"simulate", "show", "phases"};
-constexpr std::array<const char*, 3> planned{"resume", "compare", "certify"};
+constexpr std::array<const char*, 4> commands{"simulate", "show", "phases", "certify"};
+constexpr std::array<const char*, 2> planned{"resume", "compare"};
 
 const char* const footer =
     "Examples:\n"
@@ -25,9 +25,11 @@ const char* const footer =
     "  gradflow simulate data/paper.toml -o s2.h5 --set seed=2\n"
     "  gradflow show paper.h5                            settings, outcome, statistics, end values\n"
     "  gradflow phases paper.h5 --json                   every event with its times, for programs\n"
+    "  gradflow certify paper.h5                         how far off all of it is, by a far tighter solve\n"
     "\n"
     "Exit codes: 0 done; 1 the run ended before its target; 2 bad usage or settings; 3 a file cannot be read or\n"
-    "written; 130 interrupted (what was computed is kept). Results go to standard output, all else to standard error.";
+    "written; 4 certify found an error larger than its bar; 130 interrupted (what was computed is kept). Results go\n"
+    "to standard output, all else to standard error.";
 
 std::string version_text() {
   return fmt::format(
@@ -99,6 +101,7 @@ int run(const std::vector<std::string>& arguments) {
   add_simulate(app, action);
   add_show(app, action);
   add_phases(app, action);
+  add_certify(app, action);
   for (CLI::App* command : app.get_subcommands({})) command->allow_extras();  // refused below, in our words
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them last one first

@@ -10,7 +10,14 @@
 namespace gradflow::cli {
 
 /// What scripts read the result of the command from.
-enum ExitCode : int { done = 0, ended_early = 1, wrong_usage = 2, file_trouble = 3, interrupted_run = 130 };
+enum ExitCode : int {
+  done = 0,
+  ended_early = 1,
+  wrong_usage = 2,
+  file_trouble = 3,
+  not_certified = 4,
+  interrupted_run = 130
+};
 
 /// What was typed cannot be meant; what() says why and what to type instead.
 class UsageError : public std::runtime_error {
@@ -25,6 +32,7 @@ using Action = std::function<int(const std::string& command_line)>;
 void add_simulate(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_phases(CLI::App& app, Action& action);
+void add_certify(CLI::App& app, Action& action);
 
 /// Reads the command line and does what it says. Throws UsageError, and whatever the subcommand throws.
 int run(const std::vector<std::string>& arguments);

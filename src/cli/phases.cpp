@@ -47,7 +47,9 @@ Json json(const PhasesReport& report) {
           {"T1_error", number(report.T1_error)},
           {"T1_theory", number(report.T1_theory)},
           {"T1_constant", number(report.T1_constant)},
-          {"T1_theory_from", report.T1_theory_from_U ? "U(0)" : "s1^2 m m1"},
+          {"T1_theory_from", !report.has_phases        ? Json(nullptr)
+                             : report.T1_theory_from_U ? Json("U(0)")
+                                                       : Json("s1^2 m m1")},
           {"T2", number(report.T2)},
           {"at_T1", at_T1},
           {"t_end", number(report.t_end)},
@@ -74,6 +76,7 @@ std::string text(const PhasesReport& report) {
   for (const EventReport& event : report.events) conditions.push_back({event.name, event.condition});
   text += "Conditions:\n" + table(conditions) + "\n";
 
+  if (!report.has_phases) return text;
   text += table(
       {{"T1", report.T1 ? with_error(*report.T1, report.T1_error) : "never",
         "end of Phase 1: the later of classified and aligned, each for good" + (report.T1 ? "" : why_no_T1(report))},

@@ -31,7 +31,7 @@ std::size_t terminal_columns() {
 }  // namespace
 
 std::string progress_line(const Progress& p) {
-  std::string line = p.companion ? "error bars: " : "";
+  std::string line = *p.solve != '\0' ? fmt::format("{}: ", p.solve) : "";
   line += fmt::format("t = {:.3g} of {:.6g}", p.t, p.until);
   if (p.t > 0) line += fmt::format(" (decade 1e{})", static_cast<int>(std::floor(std::log10(p.t))));
   line += fmt::format("  {:.0f} %", std::floor(100 * p.clock_fraction));

@@ -103,8 +103,8 @@ void announce(const Simulation& simulation, Talk& talk) {
                         task.samples(), class_sizes(task), task.words(), task.used_words().size(), flow.width(),
                         flow.hidden()));
   talk.line(fmt::format("{} flow of {} variables by {}, rtol {:g}, atol {:g}, to t = {:g} on the {}",
-                        experiment.flow.formulation == settings::Formulation::full ? "full" : "reduced",
-                        flow.dimension(), solver.method, solver.rtol, solver.atol, solver.until,
+                        settings::name(experiment.flow.formulation), flow.dimension(), solver.method, solver.rtol,
+                        solver.atol, solver.until,
                         simulation.t0() > 0 ? fmt::format("log clock, t0 = {:.4g}", simulation.t0()) : "linear clock"));
 }
 

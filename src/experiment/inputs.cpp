@@ -1,4 +1,6 @@
-// From settings to the task and the weights: the only place where an experiment's other files are read.
+// From settings to the task and the start: the only place where an experiment's other files are read.
+#include "experiment/problem.hpp"
+
 #include <gradflow/experiment/simulate.hpp>
 #include <gradflow/flows/start.hpp>
 #include <gradflow/storage/file_error.hpp>
@@ -142,6 +144,16 @@ Weights<double> read_start(const settings::Start& start) {
           Eigen::Map<const Vector<double>>(a.values.data(), a.shape[0])};
 }
 
+/// Sizes that the settings name must be those of the file.
+void check_sizes(const Experiment& experiment, Index width, Index hidden) {
+  const settings::Model& model = experiment.model;
+  const std::string file = model.start.path.string();
+  if (model.width && *model.width != width)
+    wrong(experiment, "model.width", fmt::format("is {}, but W in {} has {} columns", *model.width, file, width));
+  if (model.hidden && *model.hidden != hidden)
+    wrong(experiment, "model.hidden", fmt::format("is {}, but W in {} has {} rows", *model.hidden, file, hidden));
+}
+
 StartLaw law(settings::StartKind kind) {
   switch (kind) {
     case settings::StartKind::kaiming_normal:
@@ -153,6 +165,7 @@ StartLaw law(settings::StartKind kind) {
     case settings::StartKind::orthogonal:
       return StartLaw::orthogonal;
     case settings::StartKind::gaussian:
+    case settings::StartKind::limit:
     case settings::StartKind::file:
       break;
   }
@@ -182,17 +195,42 @@ Weights<double> make_start(const Experiment& experiment, const Task& task) {
                         {start.W, start.W_V, start.W_K, start.W_Q}, experiment.seed);
     Weights<double> weights = read_start(start);
     check(weights, task.words());
-    if (model.width && *model.width != weights.width())
-      wrong(experiment, "model.width",
-            fmt::format("is {}, but W in {} has {} columns", *model.width, start.path.string(), weights.width()));
-    if (model.hidden && *model.hidden != weights.hidden())
-      wrong(experiment, "model.hidden",
-            fmt::format("is {}, but W in {} has {} rows", *model.hidden, start.path.string(), weights.hidden()));
+    check_sizes(experiment, weights.width(), weights.hidden());
     return weights;
   } catch (const std::invalid_argument& problem) {
     const std::string file = start.kind == settings::StartKind::file ? start.path.string() + ": " : "";
     wrong(experiment, "model.start", file + problem.what());
   }
+}
+
+FlowStart make_flow_start(const Experiment& experiment, const Task& task) {
+  const settings::Start& start = experiment.model.start;
+  const bool coupled = experiment.flow.formulation == settings::Formulation::coupled;
+  if (start.kind == settings::StartKind::file && holds_inner_products(start)) {
+    if (!coupled)
+      wrong(experiment, "model.start.path",
+            fmt::format("{} holds inner products and no weights; set flow.formulation = \"coupled\", or name another "
+                        "file",
+                        start.path.string()));
+    const GramStart<double> gram = read_gram_start(start);
+    check_sizes(experiment, gram.width, gram.hidden);
+    return gram;
+  }
+  if (!coupled) return make_start(experiment, task);
+  std::vector<Index> tracked;
+  for (const std::int64_t word : experiment.save.words.value_or(std::vector<std::int64_t>{}))
+    tracked.push_back(word - 1);
+  std::vector<Index> words = coupled_words(task, tracked);
+  if (start.kind != settings::StartKind::limit) return gram_start(make_start(experiment, task), std::move(words));
+  return limit_start(std::move(words), task.words(), experiment.model.width.value(), experiment.model.hidden.value(),
+                     {start.W, start.W_V, start.W_K, start.W_Q});
+}
+
+Inputs read_inputs(const Experiment& experiment) {
+  Inputs inputs;
+  inputs.task = make_task(experiment, inputs.text_report);
+  inputs.start = make_flow_start(experiment, Task(inputs.task));
+  return inputs;
 }
 
 }  // namespace gradflow

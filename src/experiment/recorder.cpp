@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "experiment/states.hpp"
+
 namespace gradflow {
 
 SavePlan save_plan(const solvers::Clock<double>& clock, double until, std::size_t records, std::size_t snapshots) {
@@ -22,9 +24,9 @@ SavePlan save_plan(const solvers::Clock<double>& clock, double until, std::size_
   return plan;
 }
 
-Recorder::Recorder(trajectory::RunWriter& writer, const Flow<double>& flow, const Observables& observables,
+Recorder::Recorder(trajectory::RunGroupWriter& writer, const Flow<double>& flow, const Observables& observables,
                    const CoupledDrift& drift, const std::vector<FlowEvent>& events, std::vector<std::size_t> event_rows,
-                   const SavePlan& plan, Listener& listener, std::function<Progress(double)> progress)
+                   const SavePlan& plan, Listener& listener)
     : writer_(writer),
       flow_(flow),
       observables_(observables),
@@ -33,7 +35,6 @@ Recorder::Recorder(trajectory::RunWriter& writer, const Flow<double>& flow, cons
       event_rows_(std::move(event_rows)),
       plan_(plan),
       listener_(listener),
-      progress_(std::move(progress)),
       moment_(flow),
       row_(observables.size()) {}
 
@@ -50,18 +51,8 @@ void Recorder::record(double t, std::span<const double> x) {
 }
 
 void Recorder::snapshot(double t, std::span<const double> x) {
-  const Weights<double> w = flow_.weights(x);
-  const RowMatrix<double> V = w.W_V, K = w.W_K, Q = w.W_Q;  // files are row-major
-  const std::array<double, 3> drifts = flow_.law_drifts(x);
-  const auto view = [](const RowMatrix<double>& m) { return std::span(m.data(), static_cast<std::size_t>(m.size())); };
-  const std::array<std::span<const double>, 7> values{view(w.W),
-                                                      view(V),
-                                                      view(K),
-                                                      view(Q),
-                                                      std::span(&drifts[0], 1),
-                                                      std::span(&drifts[1], 1),
-                                                      std::span(&drifts[2], 1)};
-  writer_.snapshot(t, values);
+  const std::vector<std::vector<double>> values = state_values(flow_, x);
+  writer_.snapshot(t, std::vector<std::span<const double>>(values.begin(), values.end()));
   last_snapshot_ = t;
 }
 
@@ -82,15 +73,8 @@ void Recorder::crossing(const solvers::Crossing<double>& crossing, std::span<con
   listener_.crossing(events_[found.event], found);
 }
 
-void Recorder::step(const solvers::Step<double>& step, std::span<const double> x) {
+void Recorder::step(const solvers::Step<double>& step, std::span<const double>) {
   writer_.step(step.t, step.clock_step, step.ratio);
-  ++steps_;
-  if (!listener_.wants_progress()) return;
-  Progress progress = progress_(step.t);
-  progress.steps = steps_;
-  moment_.set(step.t, x);
-  progress.loss = moment_.forward().loss;
-  listener_.progress(progress);
 }
 
 void Recorder::finish(double t, std::span<const double> x) {

@@ -3,6 +3,8 @@
 #include <gradflow/observables/coupled_drift.hpp>
 #include <gradflow/trajectory/writer.hpp>
 
+#include "experiment/problem.hpp"
+
 namespace gradflow {
 
 /// When to keep what: records and snapshots, merged into one ascending schedule of flow times.
@@ -14,25 +16,21 @@ struct SavePlan {
 SavePlan save_plan(const solvers::Clock<double>& clock, double until, std::size_t records, std::size_t snapshots);
 
 /// Everything about a run that its file says before the first step.
-trajectory::RunDescription describe(const settings::Experiment& experiment, const Flow<double>& flow,
-                                    std::span<const double> start, const Observables& observables,
-                                    const std::vector<FlowEvent>& events, double t0, const std::string& command_line);
+trajectory::RunDescription describe(const Problem& problem, const std::string& command_line);
 
-/// Puts what an integration shows into the run's file, and tells the listener. `progress` knows all of a Progress but
-/// steps and loss.
+/// Puts what an integration shows into the run's file, and tells the listener of crossings.
 class Recorder final : public solvers::Observer<double> {
  public:
   /// `event_rows`: for each event that is integrated its row among all events. All references must outlive the
   /// recorder.
-  Recorder(trajectory::RunWriter& writer, const Flow<double>& flow, const Observables& observables,
+  Recorder(trajectory::RunGroupWriter& writer, const Flow<double>& flow, const Observables& observables,
            const CoupledDrift& drift, const std::vector<FlowEvent>& events, std::vector<std::size_t> event_rows,
-           const SavePlan& plan, Listener& listener, std::function<Progress(double t)> progress);
+           const SavePlan& plan, Listener& listener);
 
   void output(std::size_t index, double t, std::span<const double> x) override;
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override;
   void step(const solvers::Step<double>& step, std::span<const double> x) override;
   void finish(double t, std::span<const double> x) override;
-  bool interrupt() override { return listener_.interrupt(); }
 
   const std::vector<EventCrossing>& crossings() const { return crossings_; }
   const std::vector<solvers::Crossing<double>>& located() const { return located_; }
@@ -41,7 +39,7 @@ class Recorder final : public solvers::Observer<double> {
   void record(double t, std::span<const double> x);
   void snapshot(double t, std::span<const double> x);
 
-  trajectory::RunWriter& writer_;
+  trajectory::RunGroupWriter& writer_;
   const Flow<double>& flow_;
   const Observables& observables_;
   const CoupledDrift& drift_;
@@ -49,8 +47,6 @@ class Recorder final : public solvers::Observer<double> {
   std::vector<std::size_t> event_rows_;
   const SavePlan& plan_;
   Listener& listener_;
-  std::function<Progress(double)> progress_;
-  solvers::Index steps_ = 0;
   Moment moment_;
   std::vector<double> row_;
   double last_record_ = -1, last_snapshot_ = -1;

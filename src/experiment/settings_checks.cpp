@@ -159,7 +159,16 @@ void check_task(const TextTask& task, Report& report) {
   if (task.common) check_common(*task.common, task.targets, "\"" + shown(*task.common) + "\"", report);
 }
 
-void check_model(const Model& model, std::optional<Count> words, Report& report) {
+void check_model(const Model& model, const Flow& flow, std::optional<Count> words, Report& report) {
+  if (model.start.kind == StartKind::limit) {
+    if (flow.formulation != Formulation::coupled && report.sound("flow.formulation"))
+      report.problem(
+          "model.start.kind",
+          fmt::format("\"limit\" has inner products but no weights, and flow.formulation = \"{}\" needs them",
+                      name(flow.formulation)),
+          "Set flow.formulation = \"coupled\", or choose kind = \"gaussian\" or \"orthogonal\".");
+    return;  // the sizes of weights are numbers in the equations, never sizes of arrays
+  }
   if (model.width && model.hidden)
     check_product("model.hidden", {{"model.hidden", *model.hidden}, {"model.width", *model.width}}, report);
   if (!words || !model.width || !report.sound("model") || !report.sound("task.words")) return;
@@ -242,7 +251,7 @@ void check(const Experiment& experiment, Report& report) {
   if (const auto* task = std::get_if<FileTask>(&experiment.task)) words = task->words;
   check_name(experiment.name, report);
   std::visit([&](const auto& task) { check_task(task, report); }, experiment.task);
-  check_model(experiment.model, words, report);
+  check_model(experiment.model, experiment.flow, words, report);
   check_solver(experiment.solver, experiment.phases, report);
   check_save(experiment.save, words, report);
   check_events(experiment.events, report);

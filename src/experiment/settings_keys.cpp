@@ -25,9 +25,7 @@ Rule from_to(std::int64_t low, std::int64_t high) {
           .holds = [=](double x) { return x >= static_cast<double>(low) && x <= static_cast<double>(high); }};
 }
 
-Rule one_of(std::vector<std::string> names, std::vector<std::string> planned) {
-  return {.names = std::move(names), .planned = std::move(planned)};
-}
+Rule one_of(std::vector<std::string> names) { return {.names = std::move(names)}; }
 
 std::string toml_text(double value) {
   auto text = fmt::format("{}", value);

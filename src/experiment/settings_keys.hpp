@@ -19,7 +19,6 @@ struct Rule {
   std::string text{};                   ///< after "must be a number": "> 0"
   std::function<bool(double)> holds{};  ///< of a number; never asked about NaN and infinities, which are always refused
   std::vector<std::string> names{};     ///< of a string: the names to choose from, if not free
-  std::vector<std::string> planned{};   ///< names that a later version will take
   std::size_t size = 0, min_size = 0;   ///< of a list: its exact (where not 0) and its smallest size
   bool required = false;                ///< there is no default
   std::string why{};                    ///< a reason to show with the message
@@ -34,7 +33,7 @@ Rule at_least(double low);              ///< >= low
 Rule from_to(double low, double high);  ///< closed interval
 Rule inside(double low, double high);   ///< open interval
 Rule from_to(std::int64_t low, std::int64_t high);
-Rule one_of(std::vector<std::string> names, std::vector<std::string> planned = {});
+Rule one_of(std::vector<std::string> names);
 
 /// A positive rational number in lowest terms.
 struct Fraction {
@@ -73,10 +72,9 @@ class Keys {
   }
   /// An enumeration whose members stand in the order of `names`.
   template <class E>
-  void choice(const char* key, E& target, const std::vector<std::string>& names,
-              std::vector<std::string> planned = {}) {
+  void choice(const char* key, E& target, const std::vector<std::string>& names) {
     std::string name = names[static_cast<std::size_t>(target)];
-    value(key, &name, one_of(names, std::move(planned)));
+    value(key, &name, one_of(names));
     target = static_cast<E>(std::find(names.begin(), names.end(), name) - names.begin());
   }
   template <class T>

@@ -120,20 +120,19 @@ void Reader::finish(const std::vector<std::pair<std::string, Body>>& others) {
   for (const auto& [key, node] : table_) {
     const std::string name(key.str());
     if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-    std::string owners;
+    std::vector<std::string> owners;
     for (const auto& [kind, body] : others) {
       std::vector<std::string> theirs;
       KeyNames keys("", theirs);
       body(keys);
-      if (std::find(theirs.begin(), theirs.end(), name) != theirs.end())
-        owners += (owners.empty() ? "" : " or ") + toml_text(kind);
+      if (std::find(theirs.begin(), theirs.end(), name) != theirs.end()) owners.push_back(kind);
     }
     if (owners.empty()) {
       report_unknown(key);
     } else if (report_.sound(path_ + "kind")) {  // else nobody knows which kind was meant
       report_.problem_at(place_of(key.source()), path_ + name,
-                         fmt::format("belongs to kind {}, but the kind is {}", owners, toml_text(kind_)),
-                         fmt::format("Leave it out, or set {}kind to {}.", path_, owners));
+                         fmt::format("belongs to kind {}, but the kind is {}", quoted_list(owners), toml_text(kind_)),
+                         fmt::format("Leave it out, or set {}kind to {}.", path_, quoted_list(owners)));
     }
   }
 }

@@ -10,8 +10,8 @@ constexpr std::int64_t largest_count = 1'000'000'000;
 Rule count(std::int64_t smallest = 1) { return from_to(smallest, largest_count); }
 
 const std::vector<std::string> task_kinds{"co-occurrence", "file", "text"};
-const std::vector<std::string> start_kinds{"kaiming-normal", "kaiming-uniform", "linear-default",
-                                           "gaussian",       "orthogonal",      "file"};
+const std::vector<std::string> start_kinds{
+    "kaiming-normal", "kaiming-uniform", "linear-default", "gaussian", "orthogonal", "limit", "file"};
 
 using Task = decltype(Experiment::task);
 
@@ -72,8 +72,8 @@ void describe_task(Keys& keys, Task& v) {
 }
 
 void describe_start(Keys& keys, Start& v) {
-  keys.choice("kind", v.kind, start_kinds, {"limit"});
-  if (v.kind == StartKind::gaussian || v.kind == StartKind::orthogonal) {
+  keys.choice("kind", v.kind, start_kinds);
+  if (v.kind == StartKind::gaussian || v.kind == StartKind::orthogonal || v.kind == StartKind::limit) {
     keys.value("W", &v.W, at_least(0).needed());
     keys.value("W_V", &v.W_V, at_least(0).needed());
     keys.value("W_K", &v.W_K, at_least(0).needed());
@@ -101,7 +101,7 @@ void describe_model(Keys& keys, Model& v) {
 }
 
 void describe_flow(Keys& keys, Flow& v) {
-  keys.choice("formulation", v.formulation, {"full", "reduced"}, {"coupled"});
+  keys.choice("formulation", v.formulation, {"full", "reduced", "coupled"});
   keys.section("rates", [&](Keys& rates) {
     auto& [W, W_V, W_K, W_Q] = v.rates;
     rates.value("W", &W, at_least(0));

@@ -18,13 +18,6 @@ struct IsList : std::false_type {};
 template <class T>
 struct IsList<std::vector<T>> : std::true_type {};
 
-std::string quoted_list(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + toml_text(names[i]);
-  return text;
-}
-
 std::string with(const std::string& noun, const std::string& rule) { return rule.empty() ? noun : noun + " " + rule; }
 
 template <class T>
@@ -87,9 +80,6 @@ Fault take_one(const toml::node& node, std::string& target, const Rule& rule) {
   const auto* text = node.as_string();
   if (text == nullptr) return wrong<std::string>(rule, typed(node), "Write it in quotation marks.");
   const auto& given = text->get();
-  if (std::find(rule.planned.begin(), rule.planned.end(), given) != rule.planned.end())
-    return {fmt::format("{} is not available in this version", toml_text(given)),
-            "Use " + quoted_list(rule.names) + "."};
   if (rule.names.empty() ? given.empty() : std::find(rule.names.begin(), rule.names.end(), given) == rule.names.end()) {
     const auto nearest = std::min_element(rule.names.begin(), rule.names.end(), [&](const auto& a, const auto& b) {
       return edit_distance(a, given) < edit_distance(b, given);
@@ -160,6 +150,13 @@ Fault take_one(const toml::node& node, std::vector<T>& target, const Rule& rule)
 }
 
 }  // namespace
+
+std::string quoted_list(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + toml_text(names[i]);
+  return text;
+}
 
 std::string typed(const toml::node& node) {
   if (const auto* text = node.as_string()) return "the string " + shown(toml_text(text->get()));

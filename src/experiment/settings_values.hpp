@@ -2,6 +2,7 @@
 #include <toml++/toml.h>
 
 #include <string>
+#include <vector>
 
 #include "experiment/settings_keys.hpp"
 
@@ -18,6 +19,9 @@ Fault take(const toml::node& node, Value target, const Rule& rule);
 
 /// "a number > 0": what a value of the target's type must be.
 std::string expectation(Value target, const Rule& rule);
+
+/// `"a", "b" or "c"`: names to choose from.
+std::string quoted_list(const std::vector<std::string>& names);
 
 /// `the string "fast"`, `an array`, ...: a value with its type, for a message about a wrong type.
 std::string typed(const toml::node& node);

@@ -298,7 +298,7 @@ TEST_F(Command, HelpShowsMethodsAndExamples) {
   const Finished all = gradflow({"--help"});
   EXPECT_EQ(all.code, 0);
   EXPECT_THAT(all.out, AllOf(HasSubstr("simulate"), HasSubstr("show"), HasSubstr("phases"), HasSubstr("Exit codes"),
-                             Not(HasSubstr("resume")), Not(HasSubstr("certify"))));
+                             Not(HasSubstr("resume")), HasSubstr("certify")));
   const Finished one = gradflow({"simulate", "--help"});
   EXPECT_EQ(one.code, 0);
   EXPECT_THAT(one.out,
@@ -322,14 +322,17 @@ TEST_F(Command, SlipsGetAnAnswerThatSaysWhatToDo) {
   fs::create_directory(folder / "sub");
   write("text.h5", "not HDF5");
   const std::vector<Slip> slips{
-      {{}, 2, "simulate, show, phases"},
+      {{}, 2, "simulate, show, phases, certify"},
       {{"simulat", "small.toml"}, 2, "Did you mean 'simulate'?"},
       {{"simmulat", "small.toml"}, 2, "Did you mean 'simulate'?"},
       {{"small.toml"}, 2, "'gradflow simulate small.toml'"},
       {{"run.h5"}, 2, "'gradflow show run.h5'"},
       {{"resume", "run.h5"}, 2, "not available in this version"},
       {{"compare", "small.toml"}, 2, "not available in this version"},
-      {{"certify", "run.h5"}, 2, "not available in this version"},
+      {{"certify"}, 2, "gradflow certify RUN.h5"},
+      {{"certify", "run.h5", "--ordr"}, 2, "Did you mean '--order'?"},
+      {{"certify", "small.toml"}, 2, "'gradflow simulate small.toml'"},
+      {{"certify", "text.h5"}, 3, "text.h5"},
       {{"--quiet", "simulate", "small.toml"}, 2, "a command comes first"},
       {{"simulate"}, 2, "gradflow simulate EXPERIMENT.toml"},
       {{"show"}, 2, "gradflow show RUN.h5"},

@@ -388,6 +388,21 @@ TEST(Settings, PathsStartAtTheFolderOfTheFile) {
   EXPECT_EQ(x.model.width, std::nullopt);  // it is the file's
 }
 
+// Nothing has the size of a limit start's weights, so their widths are bounded as numbers only.
+TEST(Settings, TheLimitStartIsOfAnyWidth) {
+  const std::string sizes = "model = {width = 1000000000, hidden = 1000000000, ";
+  const auto x = parsed("flow.formulation = \"coupled\"\n" + sizes +
+                        "start = {kind = \"limit\", W = 0.1, W_V = 0.2, W_K = 0, W_Q = 1e-3}}\ntask.words = 1000000\n");
+  EXPECT_EQ(x.flow.formulation, Formulation::coupled);
+  EXPECT_EQ(x.model, (Model{1'000'000'000, 1'000'000'000, {StartKind::limit, 0.1, 0.2, 0, 1e-3, {}, {}}}));
+  EXPECT_EQ(problems_of("flow.formulation = \"coupled\"\nmodel.start.kind = \"limit\"\n").size(), 4u);  // W, ..., W_Q
+  // A formulation that is not understood is one problem, not two.
+  const std::string limit = "model.start = {kind = \"limit\", W = 1, W_V = 1, W_K = 1, W_Q = 1}\n";
+  EXPECT_NE(problem_of(limit + "flow.formulation = \"copuled\"\n").find("key 'flow.formulation'"), std::string::npos);
+  EXPECT_NE(problem_of(limit + "flow.formulation = \"full\"\n").find("flow.formulation = \"full\" needs them"),
+            std::string::npos);
+}
+
 TEST(Settings, WrittenSettingsReadBackEqual) {
   const std::string text_task =
       "[task]\nkind = \"text\"\npath = \"a \\\"b\\\" \\\\ \\u0001 \\u00e9.txt\"\ntargets = [\"a\", \"b\"]\n";
@@ -398,6 +413,8 @@ TEST(Settings, WrittenSettingsReadBackEqual) {
       text_task + "common = \"c\"\nunit = \"line\"\nmin_count = 3\nmax_length = 9\nlimit = 10\n",
       "task = {kind = \"file\", path = \"a.jsonl\", words = 9, targets = [8, 9]}\n",
       "model.start = {kind = \"file\", path = \"run.h5\", snapshot = 4}\n",
+      "flow.formulation = \"coupled\"\nmodel.start = {kind = \"file\", path = \"run.h5\", snapshot = 4}\n",
+      "flow.formulation = \"coupled\"\nmodel.start = {kind = \"limit\", W = 0.1, W_V = 0.2, W_K = 0, W_Q = 1e-3}\n",
       "solver = {clock = \"linear\", until = 1.7976931348623157e308, atol = 5e-324, rtol = 0.030000000000000002}\n",
       "seed = 9223372036854775807\nsolver.max_wall_seconds = 86400\n",
       "descent = {}\n"};

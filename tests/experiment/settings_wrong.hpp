@@ -73,16 +73,17 @@ inline const std::vector<Wrong> wrong_settings{
     {"", "task.fillers", "\"distict\"", "must be \"uniform\" or \"distinct\", but is \"distict\"",
      "The nearest is \"distinct\"."},
     {"", "model.start.kind", "\"Gausian\"",
-     "must be \"kaiming-normal\", \"kaiming-uniform\", \"linear-default\", \"gaussian\", \"orthogonal\" or \"file\", "
+     "must be \"kaiming-normal\", \"kaiming-uniform\", \"linear-default\", \"gaussian\", \"orthogonal\", \"limit\" or "
+     "\"file\", "
      "but is \"Gausian\"",
      "The nearest is \"gaussian\"."},
     {"model.start.W = 1.0\nmodel.start.path = \"x.h5\"\n", "model.start.kind", "\"Gausian\"",
-     "must be \"kaiming-normal\", \"kaiming-uniform\", \"linear-default\", \"gaussian\", \"orthogonal\" or \"file\", "
+     "must be \"kaiming-normal\", \"kaiming-uniform\", \"linear-default\", \"gaussian\", \"orthogonal\", \"limit\" or "
+     "\"file\", "
      "but is \"Gausian\"",
      "The nearest is \"gaussian\"."},
-    {"", "model.start.kind", "\"limit\"", "\"limit\" is not available in this version", "Use \"kaiming-normal\""},
-    {"", "flow.formulation", "\"coupled\"", "\"coupled\" is not available in this version",
-     "Use \"full\" or \"reduced\"."},
+    {"", "flow.formulation", "\"copuled\"", "must be \"full\", \"reduced\" or \"coupled\", but is \"copuled\"",
+     "The nearest is \"coupled\"."},
     {"", "descent.methods", "[\"gd\", \"adma\"]",
      "value 2 of the list must be \"gd\", \"heavy-ball\", \"nesterov\", \"adam\", \"rmsprop\", \"sign\" or \"sgd\", "
      "but is \"adma\"",
@@ -160,6 +161,21 @@ inline const std::vector<Wrong> wrong_settings{
     {"model.start = {kind = \"orthogonal\", W = 1, W_V = 1, W_K = 1, W_Q = 1}\n", "model.width", "127",
      "must be at least 2 x task.words = 128 for a start of kind \"orthogonal\", but is 127",
      "choose kind = \"gaussian\"."},
+    {"flow.formulation = \"coupled\"\nmodel.start = {kind = \"orthogonal\", W = 1, W_V = 1, W_K = 1, W_Q = 1}\n",
+     "model.width", "127", "must be at least 2 x task.words = 128 for a start of kind \"orthogonal\", but is 127",
+     "Raise it"},
+    {"model.start.W = 1\nmodel.start.W_V = 1\nmodel.start.W_K = 1\nmodel.start.W_Q = 1\n", "model.start.kind",
+     "\"limit\"", "\"limit\" has inner products but no weights, and flow.formulation = \"reduced\" needs them",
+     "Set flow.formulation = \"coupled\", or choose kind = \"gaussian\" or \"orthogonal\"."},
+    {"flow.formulation = \"coupled\"\nmodel.start = {kind = \"limit\", W = 1, W_V = 1, W_K = 1, W_Q = 1}\n",
+     "model.width", "1000000001", "must be a whole number from 1 to 1000000000, but is 1000000001",
+     "leave the key out"},
+    {"flow.formulation = \"coupled\"\nmodel.start.kind = \"limit\"\nmodel.start.W = 1\nmodel.start.W_V = 1\n"
+     "model.start.W_Q = 1\n",
+     "model.start.W_K", "-0.1", "must be a number >= 0, but is -0.1", "Correct it."},
+    {"flow.formulation = \"coupled\"\nmodel.width = 1000000\n", "model.hidden", "100000000",
+     "makes an array of more than 1000000000000 numbers: model.hidden 100000000 x model.width 1000000",
+     "Lower one of them."},
     // Keys that nobody knows, or that belong to another kind.
     {"", "slover", "3", "is not a setting", "The nearest valid key is 'solver'.", true},
     {"", "rtol", "1e-6", "is not a setting", "The nearest valid key is 'solver.rtol'.", true},
@@ -177,9 +193,10 @@ inline const std::vector<Wrong> wrong_settings{
      "Leave it out", true},
     {"", "task.min_count", "2", "belongs to kind \"text\", but the kind is \"co-occurrence\"", "Leave it out", true},
     {"model.start.kind = \"file\"\nmodel.start.path = \"x.h5\"\n", "model.start.W_V", "0.1",
-     "belongs to kind \"gaussian\" or \"orthogonal\", but the kind is \"file\"", "Leave it out", true},
-    {"", "model.start.W", "0.1", "belongs to kind \"gaussian\" or \"orthogonal\", but the kind is \"kaiming-normal\"",
-     "Leave it out", true},
+     "belongs to kind \"gaussian\", \"orthogonal\" or \"limit\", but the kind is \"file\"", "Leave it out", true},
+    {"", "model.start.W", "0.1",
+     "belongs to kind \"gaussian\", \"orthogonal\" or \"limit\", but the kind is \"kaiming-normal\"", "Leave it out",
+     true},
     {"", "model.start.snapshot", "0", "belongs to kind \"file\", but the kind is \"kaiming-normal\"", "Leave it out",
      true},
 };

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from cases import write_experiment
-from oracle import MATRICES, Model, Trajectory, standard_conditions
+from cases import Limit, write_experiment
+from oracle import MATRICES, PRODUCTS, CoupledModel, Model, Trajectory, standard_conditions
 
 # What a solve at rtol 1e-10 leaves after a few hundred steps is of the order of 1e-9 of each quantity's size; the
 # same bound holds for event functions, and moves a crossing by as much over its slope.
@@ -35,8 +35,13 @@ class Bars:
 
 
 def solve(case):
-    """The oracle's trajectory of a case, in reduced form (the self-tests compare it with the full weights)."""
-    return Trajectory(Model(case.task, case.start, "reduced", case.rates), case.until, standard_conditions())
+    """The oracle's trajectory of a case: of weights in reduced form (the self-tests compare it with the full weights),
+    of inner products where there are no weights."""
+    if isinstance(case.start, Limit):
+        model = CoupledModel(case.task, case.start.products(case.task.words), case.rates)
+    else:
+        model = Model(case.task, case.start, "reduced", case.rates)
+    return Trajectory(model, case.until, standard_conditions())
 
 
 def gradflow(*arguments, folder=None):
@@ -127,12 +132,44 @@ def _apart(name, given, expected, scale):
     return error, [] if error <= VALUES else [f"{name}: {error:.1e} of its scale {scale:.2e} apart"]
 
 
-def value_differences(case, trajectory, file):
-    """Every disagreement of the observables (all records) and of the saved weights; and the worst error over its
-    scale."""
+def _state(case, model, y, coupled):
+    """The arrays that a run's file has of the state y: weights, or inner products among the words of a coupled run."""
+    if not coupled:
+        return dict(zip(MATRICES, model.weights(y)))
+    words, products = case.coupled_words(), model.products(y)
+    arrays = {name: np.asarray(getattr(products, name)) for name in PRODUCTS}
+    return {name: x[np.ix_(*x.ndim * [words])] for name, x in arrays.items()}
+
+
+def _state_differences(case, trajectory, run):
+    """Every disagreement of the start and of the snapshots; and the worst error over its scale."""
     found, worst = [], 0.0
-    model, task = trajectory.model, case.task
-    tracked = [*task.targets] + ([] if task.common is None else [task.common])
+    coupled = "G" in run["states"]
+    times = run["states/t"][:]
+    snapshots = [(f"states/{{}} at t = {time:.6g}", time, run["states"], k) for k, time in enumerate(times)]
+    if coupled:
+        snapshots.append(("start/{}", 0.0, run["start"], ()))
+        words = run["start/word_index"][:]
+        if list(words) != case.coupled_words() or list(run["states/word"][:]) != list(run["start/word"][:]):
+            given = f"start/word_index is {words}, states/word {run['states/word'][:]}"
+            return [f"{given}; oracle {case.coupled_words()}"], np.inf
+    else:
+        for name in (*MATRICES, "a"):
+            if not np.array_equal(run["start"][name][:], getattr(case.start, name)):
+                found.append(f"start/{name} is not the start that was given")
+    for label, time, group, index in snapshots:
+        for name, value in _state(case, trajectory.model, trajectory.state(time), coupled).items():
+            error, messages = _apart(label.format(name), group[name][index], value, max(1e-12, np.abs(value).max()))
+            worst = max(worst, error)
+            found += messages
+    return found, worst
+
+
+def value_differences(case, trajectory, file):
+    """Every disagreement of the observables (all records), of the start and of the saved states; and the worst error
+    over its scale."""
+    found, worst = [], 0.0
+    model, tracked = trajectory.model, case.tracked()
     pairs = np.ix_(tracked, tracked)
     with h5py.File(file, "r") as run:
         t = run["t"][:]
@@ -153,13 +190,5 @@ def value_differences(case, trajectory, file):
                 error, messages = _apart(f"{name} at t = {time:.6g}", run[name][k], value, scale)
                 worst = max(worst, error)
                 found += messages
-        for k, time in enumerate(run["states/t"][:]):
-            for name, value in zip(MATRICES, model.weights(trajectory.state(time))):
-                label, scale = f"states/{name} at t = {time:.6g}", max(1e-12, np.abs(value).max())
-                error, messages = _apart(label, run[f"states/{name}"][k], value, scale)
-                worst = max(worst, error)
-                found += messages
-        for name in (*MATRICES, "a"):
-            if not np.array_equal(run[f"start/{name}"][:], getattr(case.start, name)):
-                found.append(f"start/{name} is not the start that was given")
-    return found, worst
+        states, error = _state_differences(case, trajectory, run)
+    return found + states, max(worst, error)

@@ -5,17 +5,41 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from oracle import Start, Task
+from oracle import MATRICES, Products, Start, Task
+
+
+@dataclass
+class Limit:
+    """A start of kind "limit": the sizes m and m1, and the standard deviations of W, W_V, W_K, W_Q."""
+
+    width: int
+    hidden: int
+    deviations: tuple
+
+    def products(self, words):
+        """Columns that are orthogonal to each other and to u, and as long as Gaussian ones are on average."""
+        W, V, K, Q = (self.width * s**2 for s in self.deviations)
+        one, zero = np.eye(words), np.zeros((words, words))
+        return Products(np.zeros(words), W * self.hidden, V * one, zero, K * one, Q * one, self.width, self.hidden)
 
 
 @dataclass
 class Case:
     name: str
     task: Task
-    start: Start
+    start: object  # a Start, or a Limit
     until: float
     rates: tuple = (1, 1, 1, 1)
     json_lines: bool = False
+    also: tuple = ()  # words that are tracked beside the targets and the common word
+
+    def tracked(self):
+        """The tracked words, in the order in which a run's file has them."""
+        return [*self.task.targets, *([] if self.task.common is None else [self.task.common]), *self.also]
+
+    def coupled_words(self):
+        """The words whose inner products a coupled run keeps: those in a sample and the tracked ones."""
+        return sorted({*self.tracked(), *(k for sample in self.task.tokens for k in sample)})
 
 
 def random_task(rng, n, d, lengths, targets=(0, 1), common=2, repeats=False, flipped=0):
@@ -39,8 +63,9 @@ def random_task(rng, n, d, lengths, targets=(0, 1), common=2, repeats=False, fli
 
 
 def random_start(rng, m1, m, d, kind="kaiming-normal", scale=None):
-    """Gaussian or uniform weights; fan_in is m for W, d for the others. `scale`: one standard deviation or (W, W_V,
-    W_K, W_Q)."""
+    """Gaussian, uniform or orthogonal weights; fan_in is m for W, d for the others. `scale`: one standard deviation or
+    (W, W_V, W_K, W_Q). Orthogonal (m >= 2 d): columns of length sqrt(m) times the deviation, u and the columns of W_V
+    orthogonal to each other, so are the columns of W_K and W_Q; along the axes, so that G = 0 and B = 0 exactly."""
     shapes = [(m1, m), (m, d), (m, d), (m, d)]
     if kind == "kaiming-normal":
         matrices = [rng.standard_normal(s) * np.sqrt(2 / s[1]) for s in shapes]
@@ -49,7 +74,13 @@ def random_start(rng, m1, m, d, kind="kaiming-normal", scale=None):
     else:
         scales = np.broadcast_to(scale, 4)
         matrices = [rng.standard_normal(s) * x for s, x in zip(shapes, scales)]
-    return Start(*matrices, rng.choice([-1.0, 1.0], m1))
+    a = rng.choice([-1.0, 1.0], m1)
+    if kind == "orthogonal":
+        s = np.sqrt(m) * scales
+        uV, KQ = (rng.permutation(np.eye(m))[:, : 2 * d] for _ in range(2))
+        W = s[0] * np.outer(a, uV[:, 0]) / np.sqrt(m1)
+        matrices = [W, s[1] * uV[:, 1 : d + 1], s[2] * KQ[:, :d], s[3] * KQ[:, d:]]
+    return Start(*matrices, a)
 
 
 def random_case(seed):
@@ -88,16 +119,21 @@ def write_case(case, folder):
             file["tokens"], file["labels"] = padded, np.asarray(task.labels, int)
             file.attrs["words"] = task.words
         places.append('path = "task.h5"')
-    with h5py.File(folder / "start.h5", "w") as file:
-        for name, value in vars(case.start).items():
-            file[name] = value
-    start = ["[model.start]", 'kind = "file"', 'path = "start.h5"', ""]
-    return "\n".join(["[task]", 'kind = "file"', *places, "", *start])
+    if isinstance(case.start, Limit):
+        model = [f"width = {case.start.width}", f"hidden = {case.start.hidden}", "[model.start]", 'kind = "limit"']
+        model += [f"{name} = {float(s)!r}" for name, s in zip(MATRICES, case.start.deviations)]
+    else:
+        with h5py.File(folder / "start.h5", "w") as file:
+            for name, value in vars(case.start).items():
+                file[name] = value
+        model = ["[model.start]", 'kind = "file"', 'path = "start.h5"']
+    return "\n".join(["[task]", 'kind = "file"', *places, "", "[model]", *model, ""])
 
 
 def write_experiment(case, folder, formulation, method, rtol=1e-10, atol=1e-12, records=12):
     """Writes the case and its experiment into `folder`; returns the experiment's path."""
-    rates = ", ".join(f"{name} = {float(rate)!r}" for name, rate in zip(("W", "W_V", "W_K", "W_Q"), case.rates))
+    rates = ", ".join(f"{name} = {float(rate)!r}" for name, rate in zip(MATRICES, case.rates))
+    words = f"words = {[k + 1 for k in case.tracked()]}\n" if case.also else ""
     settings = write_case(case, folder) + f"""
 [flow]
 formulation = "{formulation}"
@@ -112,7 +148,7 @@ until = {float(case.until)!r}
 [save]
 records = {records}
 states = 3
-"""
+{words}"""
     path = folder / "experiment.toml"
     path.write_text(settings)
     return path

@@ -2,9 +2,10 @@
 
 The model is written on tokens, as in equation 1 of Yang et al. 2024 (arXiv 2410.09605): a repeated word is a repeated
 column of the sample's token matrix, the softmax runs over tokens, and the output sums over query tokens. The gradient
-is the backward pass through these matrices. Nothing here uses bags of words, gradient coefficients or any reduction
+is the backward pass through these matrices. `Model` uses no bags of words, gradient coefficients or any reduction
 except `form="reduced"`, where the chain u' = W'^T a = -|a|^2 dL/du replaces W by u = W^T a for speed (the self-tests
-compare it with the full weights).
+compare it with the full weights). `CoupledModel` is the flow of inner products, for starts that have no weights: on
+tokens too, with dense matrices over the whole vocabulary (the self-tests compare it with the weights).
 
 Integration: SciPy's DOP853 in s = ln(1 + t). States between steps come from integrating again from the step before,
 never from the interpolant, which serves only to find where an event's function changes sign.
@@ -21,6 +22,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit
 
 MATRICES = ("W", "W_V", "W_K", "W_Q")
+PRODUCTS = ("G", "U", "Gamma", "B", "S_K", "S_Q")
 RTOL, ATOL = 1e-12, 1e-14
 MAX_STEPS = 3000  # enough for data that can be fitted; a longer solve would only keep tests waiting
 SCAN = 6  # points per step at which the event functions are looked at
@@ -54,30 +56,91 @@ class Start:
     a: np.ndarray
 
 
-class Model:
-    """The loss, its gradient and every observable of one task, at width m, as functions of a flat state.
+@dataclass
+class Products:
+    """Inner products of the columns of weights, and of u = W^T a: G = W_V^T u [d], U = |u|^2, Gamma = W_V^T W_V, B =
+    W_K^T W_Q (key, query), S_K = W_K^T W_K, S_Q = W_Q^T W_Q [d, d]; with the sizes m and m1 = |a|^2."""
 
-    The state is (W, W_V, W_K, W_Q) flattened in this order for form="full", (u, W_V, W_K, W_Q) for form="reduced".
-    """
+    G: np.ndarray
+    U: float
+    Gamma: np.ndarray
+    B: np.ndarray
+    S_K: np.ndarray
+    S_Q: np.ndarray
+    width: int
+    hidden: int
 
-    def __init__(self, task, start, form="full", rates=(1, 1, 1, 1)):
-        self.task, self.start, self.form, self.rates = task, start, form, rates
-        self.a, self.M = np.asarray(start.a, float), float(np.sum(np.square(start.a)))
-        self.m1, self.m = start.W.shape
+
+def products_of(start):
+    """The inner products of weights."""
+    u = start.W.T @ start.a
+    return Products(u @ start.W_V, u @ u, start.W_V.T @ start.W_V, start.W_K.T @ start.W_Q, start.W_K.T @ start.W_K,
+                    start.W_Q.T @ start.W_Q, start.W.shape[1], start.W.shape[0])
+
+
+class FlowOf:
+    """What every formulation shares: the task's samples as tokens, shorter ones padded and masked, and the observables
+    of a run's file. A formulation has a flat state, y0 at t = 0, and of any state y its `velocity`, its `look` and its
+    `products`."""
+
+    def __init__(self, task, rates):
+        self.task, self.rates = task, rates
         self.d, self.n = task.words, len(task.tokens)
-        head = (self.m,) if form == "reduced" else (self.m1, self.m)
-        self.shapes = [head] + 3 * [(self.m, self.d)]
-        self.ends = np.cumsum([int(np.prod(s)) for s in self.shapes])
-        self.y0 = np.concatenate([np.ravel(start.W.T @ self.a if form == "reduced" else start.W)]
-                                 + [np.ravel(getattr(start, name)) for name in MATRICES[1:]]).astype(float)
         lengths = [len(x) for x in task.tokens]
-        real = np.arange(max(lengths)) < np.array(lengths)[:, None]  # [n, L]: shorter samples are padded, and masked
+        real = np.arange(max(lengths)) < np.array(lengths)[:, None]  # [n, L]
         self.tokens = np.zeros(real.shape, int)
         self.tokens[real] = np.concatenate(task.tokens)
         self.real = real[:, None, :].astype(float)  # along query tokens
         self.mask = np.where(real, 0.0, -np.inf)[:, :, None]  # added to the scores of key tokens
         self.X = np.eye(self.d)[self.tokens].transpose(0, 2, 1) * self.real  # [n, d, L], one-hot columns
         self.labels = np.asarray(task.labels, float)
+
+    def softmax(self, scores):
+        """Attention [n, key token, query token] of scores of the same shape."""
+        P = np.exp(scores + self.mask - (scores + self.mask).max(axis=1, keepdims=True))
+        return P / P.sum(axis=1, keepdims=True)
+
+    def products(self, y):
+        raise NotImplementedError
+
+    def observables(self, y):
+        """Every observable of a run's file at the state y; G, B, Gamma over all d words."""
+        at, products = self.look(y), self.products(y)
+        losses, g, classes = np.logaddexp(0, -at.z), expit(-at.z), self.task.classes()
+        laws, began = at.laws, self.look0.laws
+        return {
+            "loss": losses.mean(),
+            "accuracy": np.mean(at.z > 0),
+            "margin_min": at.z.min(),
+            "loss_class": np.array([losses[classes == c].mean() if np.any(classes == c) else np.nan for c in range(4)]),
+            "gradient_sum": np.array([g[classes == c].sum() for c in range(4)]),
+            "G": products.G,
+            "B": products.B,
+            "Gamma": products.Gamma,
+            "U": products.U,
+            "attention_shift": at.attention_shift(),
+            "power": at.speeds,
+            "drift_vw": (laws[0] - laws[1] - (began[0] - began[1])) / max(laws[0], laws[1]),
+            "drift_kq": (laws[2] - laws[3] - (began[2] - began[3])) / max(laws[2], laws[3]),
+        }
+
+
+class Model(FlowOf):
+    """The loss, its gradient and every observable of one task, at width m, as functions of a flat state.
+
+    The state is (W, W_V, W_K, W_Q) flattened in this order for form="full", (u, W_V, W_K, W_Q) for form="reduced".
+    """
+
+    def __init__(self, task, start, form="full", rates=(1, 1, 1, 1)):
+        super().__init__(task, rates)
+        self.start, self.form = start, form
+        self.a, self.M = np.asarray(start.a, float), float(np.sum(np.square(start.a)))
+        self.m1, self.m = start.W.shape
+        head = (self.m,) if form == "reduced" else (self.m1, self.m)
+        self.shapes = [head] + 3 * [(self.m, self.d)]
+        self.ends = np.cumsum([int(np.prod(s)) for s in self.shapes])
+        self.y0 = np.concatenate([np.ravel(start.W.T @ self.a if form == "reduced" else start.W)]
+                                 + [np.ravel(getattr(start, name)) for name in MATRICES[1:]]).astype(float)
         self.look0 = self.look(self.y0)
 
     def split(self, y):
@@ -87,9 +150,7 @@ class Model:
         """Logits F [n], and what the backward pass needs."""
         head, W_V, W_K, W_Q = self.split(y)
         V, K, Q = (W[:, self.tokens].transpose(1, 0, 2) for W in (W_V, W_K, W_Q))  # [n, m, L]: the products W X
-        S = K.transpose(0, 2, 1) @ Q / np.sqrt(self.m) + self.mask  # [n, key token, query token]
-        P = np.exp(S - S.max(axis=1, keepdims=True))
-        P /= P.sum(axis=1, keepdims=True)
+        P = self.softmax(K.transpose(0, 2, 1) @ Q / np.sqrt(self.m))
         H = V @ P * self.real  # [n, m, query token]
         F = (head @ H).sum(axis=1) if self.form == "reduced" else (head @ H).sum(axis=2) @ self.a
         return F, (V, K, Q, P, H)
@@ -151,27 +212,71 @@ class Model:
                     np.array(speeds), np.array([u @ u, self.M * np.sum(W_V**2), np.sum(W_K**2), np.sum(W_Q**2)]),
                     getattr(self, "look0", None))
 
-    def observables(self, y):
-        """Every observable of a run's file at the state y; G, B, Gamma over all d words."""
-        _, W_V, W_K, W_Q = self.split(y)
-        at = self.look(y)
-        losses, g, classes = np.logaddexp(0, -at.z), expit(-at.z), self.task.classes()
-        laws, began = at.laws, self.look0.laws
-        return {
-            "loss": losses.mean(),
-            "accuracy": np.mean(at.z > 0),
-            "margin_min": at.z.min(),
-            "loss_class": np.array([losses[classes == c].mean() if np.any(classes == c) else np.nan for c in range(4)]),
-            "gradient_sum": np.array([g[classes == c].sum() for c in range(4)]),
-            "G": at.G,
-            "B": W_K.T @ W_Q,
-            "Gamma": W_V.T @ W_V,
-            "U": laws[0],
-            "attention_shift": at.attention_shift(),
-            "power": at.speeds,
-            "drift_vw": (laws[0] - laws[1] - (began[0] - began[1])) / max(laws[0], laws[1]),
-            "drift_kq": (laws[2] - laws[3] - (began[2] - began[3])) / max(laws[2], laws[3]),
-        }
+    def products(self, y):
+        """The inner products of the weights at the state y."""
+        return products_of(Start(*self.weights(y), self.a))
+
+
+class CoupledModel(FlowOf):
+    """The flow of the inner products alone, from any `Products`: state (G, U, Gamma, B, S_K, S_Q) flattened in this
+    order, all d words in it. With p = sum_i r_i dF_i/dG and D = sum_i r_i dF_i/dA the steepest descent of the weights,
+    u' = M W_V p, W_V' = u p^T, W_K' = W_Q D^T / sqrt(m) and W_Q' = W_K D / sqrt(m), gives by the product rule
+
+        G' = U p + M Gamma p,   U' = 2 M p . G,   Gamma' = p G^T + G p^T,   B' = (D S_Q + S_K D) / sqrt(m),
+        S_K' = (D B^T + B D^T) / sqrt(m),   S_Q' = (D^T B + B^T D) / sqrt(m),
+
+    each term at the rate of the matrix whose velocity stands in it."""
+
+    def __init__(self, task, start, rates=(1, 1, 1, 1)):
+        super().__init__(task, rates)
+        self.m, self.M = float(start.width), float(start.hidden)
+        self.shapes = [(self.d,), ()] + 4 * [(self.d, self.d)]
+        self.ends = np.cumsum([int(np.prod(s)) for s in self.shapes])
+        self.y0 = np.concatenate([np.ravel(getattr(start, name)) for name in PRODUCTS]).astype(float)
+        self.look0 = self.look(self.y0)
+
+    def split(self, y):
+        return [block.reshape(shape) for block, shape in zip(np.split(y, self.ends[:-1]), self.shapes)]
+
+    def products(self, y):
+        return Products(*self.split(y), self.m, self.M)
+
+    def _forward(self, y):
+        """Logits F [n], attention P, p [d] and D [d, d]."""
+        G, _, _, B, _, _ = self.split(y)
+        keys, queries = self.tokens[:, :, None], self.tokens[:, None, :]
+        P = self.softmax(B[keys, queries] / np.sqrt(self.m))
+        values = G[keys]
+        h = (P * values).sum(axis=1, keepdims=True)
+        F = (h * self.real).sum(axis=(1, 2))
+        r = (self.labels * expit(-self.labels * F) / self.n)[:, None, None]
+        p, D = np.zeros(self.d), np.zeros((self.d, self.d))
+        np.add.at(p, self.tokens, (r * P * self.real).sum(axis=2))
+        np.add.at(D, tuple(np.broadcast_arrays(keys, queries)), r * P * (values - h) * self.real)
+        return F, P, p, D
+
+    def _velocity(self, y, p, D):
+        G, U, Gamma, B, S_K, S_Q = self.split(y)
+        W, V, K, Q = self.rates
+        blocks = (V * U * p + W * self.M * Gamma @ p, 2 * W * self.M * p @ G, V * (np.outer(p, G) + np.outer(G, p)),
+                  (K * D @ S_Q + Q * S_K @ D) / np.sqrt(self.m), K * (D @ B.T + B @ D.T) / np.sqrt(self.m),
+                  Q * (D.T @ B + B.T @ D) / np.sqrt(self.m))
+        return np.concatenate([np.ravel(x) for x in blocks])
+
+    def velocity(self, y):
+        """dy/dt [size of y]."""
+        _, _, p, D = self._forward(y)
+        return self._velocity(y, p, D)
+
+    def look(self, y):
+        """What events and observables are made of, at the state y. Squared speeds are those of the weights above."""
+        F, P, p, D = self._forward(y)
+        G, U, Gamma, _, S_K, S_Q = self.split(y)
+        dG = self.split(self._velocity(y, p, D))[0]
+        speeds = [self.M * p @ Gamma @ p, U * p @ p, np.trace(D @ S_Q @ D.T) / self.m, np.trace(D.T @ S_K @ D) / self.m]
+        laws = [U, self.M * np.trace(Gamma), np.trace(S_K), np.trace(S_Q)]
+        return Look(self.task, self.labels * F, self.X @ P * self.real, G, dG, np.square(self.rates) * speeds,
+                    np.array(laws), getattr(self, "look0", None))
 
 
 @dataclass
@@ -323,10 +428,11 @@ class Trajectory:
 
     def _slope_of(self, condition, y, s):
         """dg/dt along the flow: the sixth-order central difference of g(y + e y'), whose e is a fiftieth of the
-        solver's step, so that truncation and rounding both stay below about 1e-8 of the slope."""
+        solver's step, so that truncation and rounding both stay below about 1e-8 of the slope; and of t, so that it
+        stays on one branch of a maximum where the first step is long."""
         model, f = self.model, self.model.velocity(y)
         k = min(int(np.searchsorted(self.s, s, side="right")), len(self.s) - 1)
-        e = (np.exp(self.s[k]) - np.exp(self.s[k - 1])) / 50
+        e = min(np.exp(self.s[k]) - np.exp(self.s[k - 1]), np.expm1(s)) / 50
         g = {j: condition(model.look(y + j * e * f)) for j in (-3, -2, -1, 1, 2, 3)}
         return float((45 * (g[1] - g[-1]) - 9 * (g[2] - g[-2]) + (g[3] - g[-3])) / (60 * e))
 

@@ -17,6 +17,7 @@ import agreement  # noqa: E402
 from cases import random_case  # noqa: E402
 from oracle import TooLong  # noqa: E402
 
+FORMULATIONS = ("full", "reduced", "coupled")
 METHODS = ("dopri5", "fehlberg78", "cash-karp54")
 
 
@@ -49,7 +50,7 @@ def main():
         line = f"seed {seed}: overtaken {kind(overtaken)}, nearest miss {nearest:.1e}"
         found = []
         if os.environ.get("GRADFLOW_COMMAND"):
-            formulation, method = ("full", "reduced")[seed % 2], METHODS[seed // 2 % 3]
+            formulation, method = FORMULATIONS[seed % 3], METHODS[seed // 3 % 3]
             try:
                 with tempfile.TemporaryDirectory() as folder:
                     run = agreement.run(case, Path(folder), formulation, method)

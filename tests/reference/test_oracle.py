@@ -7,8 +7,9 @@ import pytest
 from scipy.special import expi
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from cases import Case, limit_case, random_case, random_start, random_task  # noqa: E402
-from oracle import MATRICES, Condition, Model, Start, Task, Trajectory, standard_conditions  # noqa: E402
+from cases import Case, Limit, limit_case, random_case, random_start, random_task  # noqa: E402
+from oracle import (MATRICES, PRODUCTS, Condition, CoupledModel, Model, Start, Task, Trajectory,  # noqa: E402
+                    products_of, standard_conditions)
 
 
 def ragged_case(seed=1, until=40.0):
@@ -45,6 +46,22 @@ def test_gradient_against_complex_steps():
     assert np.abs(gradient - expected).max() < 1e-14 * max(1, np.abs(expected).max())
 
 
+def assert_same_trajectory(first, second, times):
+    """Equal observables, verdicts and crossings."""
+    for t in times:
+        x, y = first.model.observables(first.state(t)), second.model.observables(second.state(t))
+        for name in x:
+            assert np.allclose(x[name], y[name], rtol=1e-9, atol=1e-10, equal_nan=True), (name, t)
+    crossings = 0
+    for x, y in zip(first.histories, second.histories):
+        assert x.verdict == y.verdict and x.true_at_start == y.true_at_start
+        for p, q in zip(x.crossings, y.crossings, strict=True):
+            crossings += 1
+            assert p.direction == q.direction
+            assert p.t == pytest.approx(q.t, rel=1e-10) and p.slope == pytest.approx(q.slope, rel=1e-6)
+    assert crossings >= 6
+
+
 def test_full_and_reduced_trajectories_agree():
     case = random_case(2)
     full, reduced = (
@@ -53,17 +70,27 @@ def test_full_and_reduced_trajectories_agree():
     for t in (0.0, 0.3, 50.0):
         for name, x, y in zip(MATRICES, full.model.weights(full.state(t)), reduced.model.weights(reduced.state(t))):
             assert np.abs(x - y).max() < 1e-10, (name, t)  # a hundred times the local tolerance, weights of order 1
-        x, y = full.model.observables(full.state(t)), reduced.model.observables(reduced.state(t))
-        for name in x:
-            assert np.allclose(x[name], y[name], rtol=1e-9, atol=1e-10, equal_nan=True), (name, t)
-    crossings = 0
-    for x, y in zip(full.histories, reduced.histories):
-        assert x.verdict == y.verdict and x.true_at_start == y.true_at_start
-        for p, q in zip(x.crossings, y.crossings, strict=True):
-            crossings += 1
-            assert p.direction == q.direction
-            assert p.t == pytest.approx(q.t, rel=1e-10) and p.slope == pytest.approx(q.slope, rel=1e-6)
-    assert crossings > 6
+    assert_same_trajectory(full, reduced, (0.0, 0.3, 50.0))
+
+
+@pytest.mark.parametrize("rates", [(1, 1, 1, 1), (0.5, 2.0, 3.0, 0.25)])
+def test_reduced_and_coupled_trajectories_agree(rates):
+    case = ragged_case()
+    reduced = Trajectory(Model(case.task, case.start, "reduced", rates), 20.0, standard_conditions())
+    coupled = Trajectory(CoupledModel(case.task, products_of(case.start), rates), 20.0, standard_conditions())
+    assert_same_trajectory(reduced, coupled, (0.0, 0.3, 20.0))
+    x, y = (trajectory.model.products(trajectory.state(20.0)) for trajectory in (reduced, coupled))
+    for name in PRODUCTS:
+        assert np.allclose(getattr(x, name), getattr(y, name), rtol=1e-9, atol=1e-10), name
+
+
+def test_limit_start_has_the_inner_products_of_an_orthogonal_one():
+    deviations = (0.2, 0.1, 0.4, 0.3)
+    orthogonal = products_of(random_start(np.random.default_rng(4), 7, 18, 6, "orthogonal", deviations))
+    limit = Limit(18, 7, deviations).products(6)
+    for name in (*PRODUCTS, "width", "hidden"):
+        # Rounding of inner products of columns of length up to 3.
+        assert np.allclose(getattr(orthogonal, name), getattr(limit, name), rtol=1e-14, atol=1e-14), name
 
 
 def test_event_times_do_not_depend_on_the_tolerance():

@@ -36,7 +36,8 @@ struct PhasesReport {
   /// spent on W_K and W_Q; empty where there is no T1, or it is 0.
   std::vector<std::pair<std::string, double>> at_T1;
   double t_end;
-  bool finished;  ///< false: the run is still going, or ended before its target
+  bool finished;    ///< false: the run is still going, or ended before its target
+  bool has_phases;  ///< false: the file of another flow (write_solution), of which nothing but the events is known
 };
 
 /// Reads a run's file. Throws FileError.

@@ -55,11 +55,11 @@ struct TextTask {
   bool operator==(const TextTask&) const = default;
 };
 
-enum class StartKind { kaiming_normal, kaiming_uniform, linear_default, gaussian, orthogonal, file };
+enum class StartKind { kaiming_normal, kaiming_uniform, linear_default, gaussian, orthogonal, limit, file };
 
 struct Start {
   StartKind kind = StartKind::kaiming_normal;
-  double W = 0, W_V = 0, W_K = 0, W_Q = 0;  ///< standard deviations, for gaussian and orthogonal
+  double W = 0, W_V = 0, W_K = 0, W_Q = 0;  ///< standard deviations, for gaussian, orthogonal and limit
   std::filesystem::path path;               ///< for file: a start file or a run
   std::optional<std::int64_t> snapshot;     ///< for file: a run's snapshot, from 0; its start where absent
   bool operator==(const Start&) const = default;
@@ -71,7 +71,12 @@ struct Model {
   bool operator==(const Model&) const = default;
 };
 
-enum class Formulation { full, reduced };
+enum class Formulation { full, reduced, coupled };
+
+/// As the settings write it.
+constexpr std::string_view name(Formulation formulation) {
+  return std::array<std::string_view, 3>{"full", "reduced", "coupled"}.at(static_cast<std::size_t>(formulation));
+}
 
 struct Flow {
   Formulation formulation = Formulation::reduced;

@@ -28,7 +28,7 @@ struct Progress {
   double loss;
   solvers::Index steps, evaluations;
   double wall_seconds;
-  bool companion;  ///< the second solve, for the error bars
+  const char* solve;  ///< which of several: "" for the run itself, "error bars" for its companion
 };
 
 /// Who looks on while a run goes; the default looks away. Called between steps, from the thread that runs.

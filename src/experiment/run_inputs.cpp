@@ -1,0 +1,135 @@
+// From a run's file back to what it started from, and to the problem that it solved.
+#include <fmt/format.h>
+#include <gradflow/storage/file_error.hpp>
+#include <gradflow/trajectory/array_file.hpp>
+#include <gradflow/trajectory/reader.hpp>
+
+#include <algorithm>
+#include <solvers/stepper.hpp>
+
+#include "experiment/problem.hpp"
+
+namespace gradflow {
+namespace {
+
+template <class T>
+const std::vector<T>& values(const trajectory::Arrays& arrays, const std::string& name,
+                             const std::filesystem::path& run) {
+  const auto found = std::ranges::find(arrays.arrays, name, &trajectory::Array::name);
+  const auto* typed = found == arrays.arrays.end() ? nullptr : std::get_if<std::vector<T>>(&found->values);
+  if (typed == nullptr)
+    throw FileError(fmt::format("{}: task/{}: it is missing, or of another type", run.string(), name));
+  return *typed;
+}
+
+std::optional<Index> integer_attribute(const trajectory::Arrays& arrays, const std::string& name) {
+  const auto found = std::ranges::find(arrays.attributes, name, &trajectory::Attribute::first);
+  const auto* value = found == arrays.attributes.end() ? nullptr : std::get_if<std::int64_t>(&found->second);
+  return value == nullptr ? std::nullopt : std::optional<Index>(*value);
+}
+
+std::vector<std::string> labels(const trajectory::Arrays& arrays, const std::string& dimension) {
+  const auto found = std::ranges::find(arrays.dimensions, dimension, &trajectory::Dimension::name);
+  return found == arrays.dimensions.end() ? std::vector<std::string>{} : found->labels;
+}
+
+TaskData task_data(const trajectory::Arrays& task, const std::filesystem::path& run) {
+  const auto attribute = [&](const char* name) {
+    const auto value = integer_attribute(task, name);
+    if (!value) throw FileError(fmt::format("{}: task/@{}: there is no such attribute", run.string(), name));
+    return *value;
+  };
+  const auto& tokens = values<std::int64_t>(task, "tokens", run);
+  const auto& labels_of_samples = values<std::int64_t>(task, "labels", run);
+  const auto& classes = values<std::int64_t>(task, "sample_class", run);
+  TaskData data;
+  data.words = attribute("words");
+  data.targets = {attribute("target1"), attribute("target2")};
+  data.common = integer_attribute(task, "common");
+  data.labels.assign(labels_of_samples.begin(), labels_of_samples.end());
+  data.sample_class.assign(classes.begin(), classes.end());
+  data.class_names = labels(task, "class");
+  data.word_names = labels(task, "word");
+  const std::size_t length = data.labels.empty() ? 0 : tokens.size() / data.labels.size();
+  for (std::size_t i = 0; i < data.labels.size(); ++i) {
+    std::vector<Index>& sample = data.tokens.emplace_back();
+    std::ranges::copy_if(std::span(tokens).subspan(i * length, length), std::back_inserter(sample),
+                         [](std::int64_t token) { return token != -1; });
+  }
+  return data;
+}
+
+}  // namespace
+
+/// Whether the file holds inner products (of a coupled run) and no weights.
+bool holds_inner_products(const settings::Start& start) {
+  const trajectory::ArrayFile file(start.path);
+  return file.find_start("W", start.snapshot).empty() && !file.find_start("Gamma", start.snapshot).empty();
+}
+
+/// What a coupled run keeps of its start, or of a snapshot.
+GramStart<double> read_gram_start(const settings::Start& start) {
+  const trajectory::ArrayFile file(start.path);
+  const auto matrix = [&](const char* name) -> Matrix<double> {
+    const auto array = file.start(name, 2, start.snapshot);
+    return Eigen::Map<const RowMatrix<double>>(array.values.data(), array.shape[0], array.shape[1]);
+  };
+  const auto size = [&](const char* name) {
+    const auto value = file.integer_attribute(name, "start");
+    if (!value) throw FileError(fmt::format("{}: start/@{}: there is no such attribute", start.path.string(), name));
+    return *value;
+  };
+  const auto G = file.start("G", 1, start.snapshot);
+  const auto words = file.integers("start/word_index", 1);
+  const auto others = file.reals("start/others", 1);
+  if (others.values.size() != 4)
+    throw FileError(
+        fmt::format("{}: start/others: must have 4 values; it has {}", start.path.string(), others.values.size()));
+  return {.words = {words.values.begin(), words.values.end()},
+          .G = Eigen::Map<const Vector<double>>(G.values.data(), G.shape[0]),
+          .U = file.start("U", 0, start.snapshot).values.front(),
+          .Gamma = matrix("Gamma"),
+          .B = matrix("B"),
+          .S_K = matrix("S_K"),
+          .S_Q = matrix("S_Q"),
+          .width = size("width"),
+          .hidden = size("hidden"),
+          .others = {others.values[0], others.values[1], others.values[2], others.values[3]}};
+}
+
+settings::Experiment read_run_settings(const std::filesystem::path& run) {
+  const trajectory::RunReader reader(run);
+  const std::string text = reader.text_attribute("settings");
+  if (!integer_attribute(reader.task(), "words"))
+    throw FileError(
+        fmt::format("{}: holds no task of gradflow: it is another flow's solution, which solvers::certify "
+                    "certifies in the program that made it",
+                    run.string()));
+  std::vector<std::string> methods;
+  for (const solvers::Method& method : solvers::methods()) methods.emplace_back(method.name);
+  try {
+    return settings::parse(text, run, {}, methods);
+  } catch (const settings::Error& error) {
+    throw FileError(
+        fmt::format("{}: the settings that it holds are not this version's: {}", run.string(), error.what()));
+  }
+}
+
+Inputs read_run_inputs(const std::filesystem::path& run) {
+  settings::Experiment experiment = read_run_settings(run);
+  experiment.model.start = {};
+  experiment.model.start.kind = settings::StartKind::file;
+  experiment.model.start.path = run;
+  Inputs inputs;
+  try {
+    inputs.task = Task(task_data(trajectory::RunReader(run).task(), run)).data();
+    inputs.start = make_flow_start(experiment, Task(inputs.task));
+  } catch (const std::invalid_argument& problem) {
+    throw FileError(fmt::format("{}: {}", run.string(), problem.what()));
+  } catch (const settings::Error& problem) {
+    throw FileError(fmt::format("{}: what it holds does not fit together: {}", run.string(), problem.what()));
+  }
+  return inputs;
+}
+
+}  // namespace gradflow

@@ -251,13 +251,15 @@ std::optional<Real> EventLocator<Real>::polish(const Stepper<Real>& stepper, std
     }
     Real next = tau - value / slope;
     if (next == tau) return tau;
-    if (!(next > low) || !(next < high)) next = (low + high) / 2;
+    const bool bisected = !(next > low) || !(next < high);
+    if (bisected) next = (low + high) / 2;
     previous_tau = std::exchange(tau, next);
     previous_value = value;
     const Real change = abs(tau - previous_tau), size = std::max(Real(abs(tau)), h_);
     // A secant's next error is about the product of the last two over the scale of the function's curvature, here the
     // step.
-    if (change * std::max(change, previous_change) <= epsilon * size * h_ || change <= 2 * epsilon * size) return tau;
+    const bool secant_is_there = !bisected && change * std::max(change, previous_change) <= epsilon * size * h_;
+    if (secant_is_there || change <= 2 * epsilon * size) return tau;
     previous_change = change;
   }
   return tau;

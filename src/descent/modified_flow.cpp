@@ -45,6 +45,7 @@ class ModifiedFlow final : public Flow<double> {
   std::vector<solvers::Block> blocks() const override { return flow_.blocks(); }
   std::vector<double> initial_state() const override { return flow_.initial_state(); }
   void values(State x, std::span<double> G) const override { flow_.values(x, G); }
+  void held_values(State x, std::span<double> G) const override { flow_.held_values(x, G); }
   void scores(State x, std::span<double> A) const override { flow_.scores(x, A); }
   double U(State x) const override { return flow_.U(x); }
   double Gamma(State x, Index word, Index word2) const override { return flow_.Gamma(x, word, word2); }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "experiment/layout.hpp"
 #include "experiment/recorder.hpp"
@@ -92,9 +93,11 @@ RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, con
     if (result.companion->reached_target()) {
       const auto bars = solvers::error_bars(recorder.located(), companion.located, p.clock);
       for (std::size_t i = 0; i < bars.size(); ++i) {
-        result.crossings[i].t_error = bars[i].error;
-        result.crossings[i].certain = bars[i].certain ? 1 : 0;
-        writer.set_crossing_error(static_cast<std::int64_t>(i), bars[i].error, bars[i].certain);
+        EventCrossing& crossing = result.crossings[i];
+        const double rounding = p.events[crossing.event].rounding / std::abs(crossing.slope);
+        crossing.t_error = bars[i].error < rounding ? rounding : bars[i].error;
+        crossing.certain = bars[i].certain ? 1 : 0;
+        writer.set_crossing_error(static_cast<std::int64_t>(i), crossing.t_error, crossing.certain);
       }
     }
     write_summaries(writer, p.events, result);

@@ -139,10 +139,17 @@ Real AttentionFlow<Real>::product(State x, Which first, Index k, Which second, I
 }
 
 template <class Real>
+void AttentionFlow<Real>::held_values(State x, std::span<Real> G) const {
+  const Vector<Real> held = matrix(x, V).transpose() * u(x);
+  for (Index i = 0; i < n(); ++i) G[static_cast<std::size_t>(words()[static_cast<std::size_t>(i)])] = held[i];
+}
+
+template <class Real>
 void AttentionFlow<Real>::values(State x, std::span<Real> G) const {
-  const Vector<Real> held = matrix(x, V).transpose() * u(x), full = full_u(x);
+  held_values(x, G);
+  const Vector<Real> full = full_u(x);
   for (std::size_t word = 0; word < G.size(); ++word)
-    G[word] = place_[word] >= 0 ? held[place_[word]] : start_.W_V.col(static_cast<Index>(word)).dot(full);
+    if (place_[word] < 0) G[word] = start_.W_V.col(static_cast<Index>(word)).dot(full);
 }
 
 template <class Real>

@@ -28,6 +28,7 @@ class AttentionFlow : public Flow<Real> {
   void batch_derivative(State x, std::span<const Index> samples, std::span<Real> dx) const override;
 
   void values(State x, std::span<Real> G) const override;
+  void held_values(State x, std::span<Real> G) const override;
   void scores(State x, std::span<Real> A) const override;
   Real U(State x) const override { return u(x).squaredNorm(); }
   Real Gamma(State x, Index k, Index l) const override { return product(x, V, k, V, l); }

@@ -119,6 +119,9 @@ class CoupledFlow final : public Flow<Real> {
   std::vector<Real> initial_state() const override;
 
   void values(State x, std::span<Real> G) const override;
+  void held_values(State x, std::span<Real> G) const override {
+    for (std::size_t i = 0; i < start_.words.size(); ++i) G[to_size(start_.words[i])] = x[i];
+  }
   void scores(State x, std::span<Real> A) const override;
   Real U(State x) const override { return x[to_size(n_)]; }
   Real Gamma(State x, Index k, Index l) const override { return symmetric(x, Gamma_, k, l); }
@@ -162,10 +165,6 @@ class CoupledFlow final : public Flow<Real> {
   }
 
   Vector<Real> held_part(std::span<const Real> values) const;
-  /// The values of the words held, into their places among all words.
-  void scatter(State x, std::span<Real> G) const {
-    for (std::size_t i = 0; i < start_.words.size(); ++i) G[to_size(start_.words[i])] = x[i];
-  }
   const Vector<Real>& times_Gamma(State x, const Vector<Real>& v) const;
   /// first_ = S_Q gA^T and second_ = S_K gA; returns tr(gA S_Q gA^T) / m and tr(gA^T S_K gA) / m, the squared speeds of
   /// W_K and W_Q at rate 1.
@@ -233,7 +232,7 @@ std::vector<Real> CoupledFlow<Real>::initial_state() const {
 template <class Real>
 void CoupledFlow<Real>::values(State x, std::span<Real> G) const {
   std::fill(G.begin(), G.end(), not_held);
-  scatter(x, G);
+  held_values(x, G);
 }
 
 template <class Real>
@@ -268,7 +267,7 @@ std::array<Real, 2> CoupledFlow<Real>::score_products(State x, std::span<const R
 template <class Real>
 void CoupledFlow<Real>::derivative(Real, State x, std::span<Real> dx) const {
   const Rates<Real>& rho = this->rates();
-  scatter(x, values_);
+  held_values(x, values_);
   scores(x, scores_);
   this->model().forward(values_, scores_, forward_);
   this->model().coefficients(values_, forward_, gV_, gA_);

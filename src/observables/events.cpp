@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace gradflow {
 namespace {
@@ -48,6 +49,7 @@ std::vector<FlowEvent> standard_events(const Task& task, const Observables& obse
     FlowEvent event =
         level_event(observables, fmt::format("attention_moves({})", threshold(e)), "attention_shift", e, +1, false);
     event.condition = fmt::format("max |P_iq(k; t) - P_iq(k; 0)| > {}", threshold(e));
+    event.rounding = 8 * std::numeric_limits<double>::epsilon();  // of probabilities
     events.push_back(std::move(event));
   }
   for (const double e : levels.loss_below)

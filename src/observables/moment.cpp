@@ -10,13 +10,14 @@ void Moment::set(double t, std::span<const double> x) {
   x_ = x;
   has_forward_ = has_coefficients_ = has_G_rates_ = false;
   U_.reset();
+  all_values_.clear();
 }
 
 const Model<double>::Forward& Moment::forward() {
   if (!has_forward_) {
     G_.resize(static_cast<std::size_t>(task().words()));
     A_.resize(static_cast<std::size_t>(flow_.model().pairs().size()));
-    flow_.values(x_, G_);
+    flow_.held_values(x_, G_);
     flow_.scores(x_, A_);
     flow_.model().forward(G_, A_, forward_);
     has_forward_ = true;
@@ -24,9 +25,15 @@ const Model<double>::Forward& Moment::forward() {
   return forward_;
 }
 
-const std::vector<double>& Moment::G() {
+double Moment::G(Index word) {
   forward();
-  return G_;
+  const std::span<const Index> held = flow_.words();
+  if (std::binary_search(held.begin(), held.end(), word)) return G_[static_cast<std::size_t>(word)];
+  if (all_values_.empty()) {
+    all_values_.resize(G_.size());
+    flow_.values(x_, all_values_);
+  }
+  return all_values_[static_cast<std::size_t>(word)];
 }
 
 const std::vector<double>& Moment::gV() {
@@ -73,7 +80,7 @@ const std::array<double, 3>& Moment::G_rates() {
 
 std::array<double, 3> Moment::G_targets() {
   const TaskData& data = task().data();
-  const auto value = [&](Index word) { return G()[static_cast<std::size_t>(word)]; };
+  const auto value = [&](Index word) { return G(word); };
   return {value(data.targets[0]), value(data.targets[1]),
           data.common ? value(*data.common) : std::numeric_limits<double>::quiet_NaN()};
 }

@@ -109,8 +109,7 @@ const std::vector<Observable>& table() {
        "value of each word: G(k) = a^T W W_V mu_k",
        "Yang et al. 2024, Theorem 3.1",
        [](Moment& m, const Context& c, Out out) {
-         std::transform(c.words.begin(), c.words.end(), out.begin(),
-                        [&](Index k) { return m.G()[static_cast<std::size_t>(k)]; });
+         std::transform(c.words.begin(), c.words.end(), out.begin(), [&](Index k) { return m.G(k); });
        }},
       {"B", {"key", "query"}, "1", "W_K^T W_Q: attention scores times sqrt(m)", coupled, gram(&Flow<double>::B)},
       {"Gamma", {"word", "word2"}, "1", "W_V^T W_V", coupled, gram(&Flow<double>::Gamma)},

@@ -30,7 +30,8 @@ inline constexpr std::array<Variable, 5> crossing{
       "|G'(3)| + max(|G'(1)|, |G'(2)|))"},
      {"t_error",
       "error bar of t: three times the distance to the same crossing in a solve at ten times the tolerances, at "
-      "least the method's own estimate of the error of its last step and the clock's resolution"},
+      "least the method's own estimate of the error of its last step, the clock's resolution and the rounding of the "
+      "event's function"},
      {"certain",
       "1: a solve at ten times the tolerances finds it too; 0: it does not, or not clear of the event's next "
       "crossing; -1: not checked"}}};

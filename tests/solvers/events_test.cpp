@@ -72,6 +72,17 @@ TEST(Events, ARootOnAStepsEndOrASampleIsFoundOnce) {
   }
 }
 
+TEST(Events, ARootCloseBehindAStepsStartIsFoundToRounding) {
+  for (const double rate : {-20.0, 1.0, 20.0})
+    for (double root = 0.1; root > 1e-15; root /= 3) {  // where a secant's step often leads out of the bracket
+      auto system = time_itself();
+      system.watch([=](double t, auto) { return std::expm1(rate * (t - root)) + 0.3 * rate * (t - root) * t; });
+      const auto solved = along_time(system, 1, 1);
+      ASSERT_EQ(solved.seen.crossings.size(), 1u) << rate << " " << root;
+      EXPECT_NEAR(solved.seen.crossings[0].t, root, rounding) << rate;
+    }
+}
+
 TEST(Events, ARootAtTheStartTakesTheSignThatFollows) {
   auto system = time_itself();
   system.watch([](double t, auto) { return t; });

@@ -58,6 +58,8 @@ class Flow : public solvers::System<Real> {
   }
 
   virtual void values(State x, std::span<Real> G) const = 0;  ///< G(k) = u . v_k, [d]
+  /// The same of the words held; all other entries are left as they are, and cost nothing.
+  virtual void held_values(State x, std::span<Real> G) const = 0;
   virtual void scores(State x, std::span<Real> A) const = 0;  ///< A = B / sqrt(m) on the model's pairs
 
   virtual Real U(State x) const = 0;

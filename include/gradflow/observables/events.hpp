@@ -10,6 +10,8 @@ struct FlowEvent {
   bool applicable = true;  ///< false: the task lacks what the condition speaks of; `value` is never called
   bool stop = false;       ///< end the run where the condition becomes true
   std::function<double(Moment&)> value;
+  /// What rounding makes of `value`, where that is more than its own last digits: a small difference of terms.
+  double rounding = 0;
 };
 
 /// Inputs of the standard events; lists give one event per value.

@@ -24,7 +24,7 @@ class Moment {
   double t() const { return t_; }
   std::span<const double> x() const { return x_; }
 
-  const std::vector<double>& G();  ///< [d]
+  double G(Index word);  ///< of any word
   const Model<double>::Forward& forward();
   const std::vector<double>& gV();  ///< [d]
   const std::vector<double>& gA();  ///< [pairs]
@@ -44,6 +44,7 @@ class Moment {
   bool has_forward_ = false, has_coefficients_ = false, has_G_rates_ = false;
   std::optional<double> U_;
   std::vector<double> G_, A_, gV_, gA_;
+  std::vector<double> all_values_;  // asked for when a word that the flow does not hold is
   Model<double>::Forward forward_;
   std::array<double, 3> G_rates_{};
 };

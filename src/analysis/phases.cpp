@@ -82,8 +82,9 @@ void find_T1(PhasesReport& report) {
 
 }  // namespace
 
-PhasesReport phases(const std::filesystem::path& file) {
-  const RunReader run(file);
+PhasesReport phases(const std::filesystem::path& file) { return phases(RunReader(file)); }
+
+PhasesReport phases(const RunReader& run) {
   PhasesReport report{.events = read_events(run),
                       .T1 = {},
                       .T1_error = unknown,
@@ -94,12 +95,17 @@ PhasesReport phases(const std::filesystem::path& file) {
                       .at_T1 = {},
                       .t_end = run.t().empty() ? unknown : run.t().back(),
                       .finished = false,
+                      .discrete = false,
                       .has_phases = false};
   const std::string outcome = run.outcome(run.end().outcome);
   report.finished = outcome == "reached_end" || outcome == "stopped_by_event";
   // The phases are this transformer's: the file of another flow has its events, and no T1.
   const auto attributes = run.attributes();
-  report.has_phases = std::ranges::find(attributes, "T1_constant", &trajectory::Attribute::first) != attributes.end();
+  const auto has = [&](const char* name) {
+    return std::ranges::find(attributes, name, &trajectory::Attribute::first) != attributes.end();
+  };
+  report.discrete = has("t_per_step");
+  report.has_phases = has("T1_constant");
   if (!report.has_phases) return report;
   report.T1_constant = run.number_attribute("T1_constant");
   report.T1_theory = report.T1_constant / run.number_attribute("T1_theory_rate");

@@ -16,13 +16,14 @@
 namespace gradflow::cli {
 namespace {
 
-constexpr std::array<const char*, 4> commands{"simulate", "show", "phases", "certify"};
-constexpr std::array<const char*, 2> planned{"resume", "compare"};
+constexpr std::array<const char*, 5> commands{"simulate", "compare", "show", "phases", "certify"};
+constexpr std::array<const char*, 1> planned{"resume"};
 
 const char* const footer =
     "Examples:\n"
     "  gradflow simulate data/paper.toml                 integrate; writes paper.h5 here\n"
     "  gradflow simulate data/paper.toml -o s2.h5 --set seed=2\n"
+    "  gradflow compare data/compare-kaiming.toml        the flow beside gradient descent\n"
     "  gradflow show paper.h5                            settings, outcome, statistics, end values\n"
     "  gradflow phases paper.h5 --json                   every event with its times, for programs\n"
     "  gradflow certify paper.h5                         how far off all of it is, by a far tighter solve\n"
@@ -83,7 +84,7 @@ int on_parse_error(const CLI::App& app, const CLI::ParseError& error) {
   if (!chosen.empty()) refuse_leftovers(*chosen.front());
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr)
     throw UsageError(fmt::format("'{0}' needs a file: gradflow {0} {1}.{2}", name,
-                                 name == "simulate" ? "EXPERIMENT.toml" : "RUN.h5", see));
+                                 name == "simulate" || name == "compare" ? "EXPERIMENT.toml" : "RUN.h5", see));
   throw UsageError(error.what() + std::string(".") + see);
 }
 
@@ -99,6 +100,7 @@ int run(const std::vector<std::string>& arguments) {
   app.footer(footer);
   Action action;
   add_simulate(app, action);
+  add_compare(app, action);
   add_show(app, action);
   add_phases(app, action);
   add_certify(app, action);

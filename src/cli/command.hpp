@@ -30,6 +30,7 @@ using Action = std::function<int(const std::string& command_line)>;
 
 /// Each adds one subcommand, whose callback sets `action`.
 void add_simulate(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_phases(CLI::App& app, Action& action);
 void add_certify(CLI::App& app, Action& action);

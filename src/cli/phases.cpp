@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <gradflow/analysis/phases.hpp>
+#include <gradflow/trajectory/comparison.hpp>
 
 #include "cli/command.hpp"
 #include "cli/format.hpp"
@@ -16,6 +17,7 @@ const char* const footer =
     "Examples:\n"
     "  gradflow phases paper.h5\n"
     "  gradflow phases paper.h5 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"T1\"])'\n"
+    "  gradflow phases paper-compare.h5 --descent 0      of a comparison: the first descent instead of the flow\n"
     "\n"
     "\"up\" in the JSON document: the condition becomes true; \"down\": it is lost. NaN and infinity are null.";
 
@@ -90,11 +92,30 @@ std::string text(const PhasesReport& report) {
   return text + "\nAt T1, relative changes since t = 0 and shares of the power:\n" + table(rows);
 }
 
+/// Of a run's file, or of a comparison's flow or one of its descents.
+PhasesReport read_phases(const std::string& file, std::optional<std::int64_t> descent) {
+  require_run(file);
+  if (!is_hdf5(file) || !trajectory::is_comparison(file)) {
+    if (descent) throw UsageError(fmt::format("'{}' is a run and has no descents; leave out --descent", file));
+    return phases(std::filesystem::path(file));
+  }
+  const trajectory::ComparisonReader comparison(file);
+  if (!descent) return phases(comparison.flow());
+  if (*descent < 0 || *descent >= comparison.descents()) {
+    std::string list;
+    for (std::int64_t d = 0; d < comparison.descents(); ++d)
+      list += fmt::format("{}{} ({})", d > 0 ? ", " : "", d, comparison.labels()[static_cast<std::size_t>(d)]);
+    throw UsageError(fmt::format("'{}' has no descent {}; it has {}", file, *descent, list));
+  }
+  return phases(comparison.descent(*descent));
+}
+
 }  // namespace
 
 void add_phases(CLI::App& app, Action& action) {
   struct Options {
     std::string run;
+    std::optional<std::int64_t> descent;
     bool json = false;
   };
   const auto options = std::make_shared<Options>();
@@ -102,12 +123,13 @@ void add_phases(CLI::App& app, Action& action) {
       "phases",
       "Every event of a run with its times, errors and verdict; T1 and T2 (the paper's claims are not checked yet)");
   command->add_option("RUN.h5", options->run, "the run's file")->required()->type_name("");
+  command->add_option("--descent", options->descent, "of a comparison: this descent, from 0, instead of the flow")
+      ->type_name("N");
   command->add_flag("--json", options->json, "one JSON document and nothing else");
   command->footer(footer);
   command->callback([options, &action] {
     action = [options](const std::string&) {
-      require_run(options->run);
-      const PhasesReport report = phases(options->run);
+      const PhasesReport report = read_phases(options->run, options->descent);
       fmt::print("{}", options->json ? document(json(report)) : text(report));
       return done;
     };

@@ -70,9 +70,10 @@ std::string statistics_text(const trajectory::RunReader& run) {
   const std::vector<std::string> names = run.counts();
   for (std::size_t i = 0; i < std::min(names.size(), end.counts.size()); ++i)
     rows.push_back({spaced(names[i]), fmt::format("{}", end.counts[i])});
-  const StepSizes sizes = step_sizes(run);
-  rows.push_back({"smallest step", fmt::format("{:.4g} in the clock's time", sizes.smallest)});
-  rows.push_back({"largest step", fmt::format("{:.4g} in the clock's time", sizes.largest)});
+  if (const StepSizes sizes = step_sizes(run); !std::isnan(sizes.smallest)) {
+    rows.push_back({"smallest step", fmt::format("{:.4g} in the clock's time", sizes.smallest)});
+    rows.push_back({"largest step", fmt::format("{:.4g} in the clock's time", sizes.largest)});
+  }
   rows.push_back({"wall time", duration(end.wall_seconds)});
   return table(rows);
 }
@@ -122,6 +123,8 @@ std::string events_text(const PhasesReport& report) {
       rows.push_back({"", fmt::format("... {} more crossings", all.size() - crossings_shown)});
   }
   std::string text = table(rows);
+  if (report.discrete && bars)
+    return text + "The times lie between two steps of the descent, by a straight line; the bars are half a step.\n";
   if (bars)
     text +=
         "6.90159(3) stands for 6.90159 +- 0.00003: three times the distance to a solve at ten times the tolerances,\n"

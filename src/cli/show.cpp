@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "cli/command.hpp"
+#include "cli/comparison_results.hpp"
 #include "cli/format.hpp"
 #include "cli/results.hpp"
 
@@ -94,6 +95,23 @@ std::string text(const RunReader& run, const std::string& file) {
   return text + table(rows);
 }
 
+void show(const std::string& file, bool as_json) {
+  require_run(file);
+  if (!is_hdf5(file) || !trajectory::is_comparison(file)) {
+    const RunReader run(file);
+    fmt::print("{}", as_json ? document(json(run, file)) : text(run, file));
+    return;
+  }
+  const trajectory::ComparisonReader comparison(file);
+  if (!as_json) {
+    fmt::print("{}\nDescents\n{}", text(comparison.flow(), file), comparison_text(comparison));
+    return;
+  }
+  Json whole = json(comparison.flow(), file);
+  whole["comparison"] = comparison_json(comparison);
+  fmt::print("{}", document(whole));
+}
+
 }  // namespace
 
 void add_show(CLI::App& app, Action& action) {
@@ -108,9 +126,7 @@ void add_show(CLI::App& app, Action& action) {
   command->footer(footer);
   command->callback([options, &action] {
     action = [options](const std::string&) {
-      require_run(options->run);
-      const RunReader run(options->run);
-      fmt::print("{}", options->json ? document(json(run, options->run)) : text(run, options->run));
+      show(options->run, options->json);
       return done;
     };
   });

@@ -223,6 +223,18 @@ void check_events(const std::vector<Event>& events, Report& report) {
   }
 }
 
+void check_descent(const Descent& descent, Report& report) {
+  if (!report.sound("descent.modified") || !report.sound("descent.methods")) return;
+  const auto has = [&](const char* method) {
+    return std::ranges::find(descent.methods, method) != descent.methods.end();
+  };
+  for (const Count order : descent.modified)
+    if (!has("gd") && (order != 2 || !has("heavy-ball")))
+      report.problem("descent.modified",
+                     fmt::format("has order {}, but none of descent.methods has a modified flow of that order", order),
+                     "They are known for \"gd\" (2 and 3) and \"heavy-ball\" (2); add the method, or leave it out.");
+}
+
 void check_name(const std::string& name, Report& report) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
     report.problem("name", fmt::format("must be the name of a file without folder, but is \"{}\"", shown(name)),
@@ -255,6 +267,7 @@ void check(const Experiment& experiment, Report& report) {
   check_solver(experiment.solver, experiment.phases, report);
   check_save(experiment.save, words, report);
   check_events(experiment.events, report);
+  if (experiment.descent) check_descent(*experiment.descent, report);
 }
 
 }  // namespace gradflow::settings

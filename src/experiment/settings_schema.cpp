@@ -162,6 +162,9 @@ void describe_descent(Keys& keys, Descent& v) {
   keys.value("methods", &v.methods,
              one_of({"gd", "heavy-ball", "nesterov", "adam", "rmsprop", "sign", "sgd"}).with_at_least_one());
   keys.value("rates", &v.rates, above(0).with_at_least_one());
+  keys.value("momentum", &v.momentum, Rule{.text = ">= 0 and < 1", .holds = [](double x) { return x >= 0 && x < 1; }});
+  keys.value("batch", &v.batch, count());
+  keys.value("modified", &v.modified, from_to(std::int64_t{2}, std::int64_t{3}));
 }
 
 }  // namespace

@@ -322,13 +322,12 @@ TEST_F(Command, SlipsGetAnAnswerThatSaysWhatToDo) {
   fs::create_directory(folder / "sub");
   write("text.h5", "not HDF5");
   const std::vector<Slip> slips{
-      {{}, 2, "simulate, show, phases, certify"},
+      {{}, 2, "simulate, compare, show, phases, certify"},
       {{"simulat", "small.toml"}, 2, "Did you mean 'simulate'?"},
       {{"simmulat", "small.toml"}, 2, "Did you mean 'simulate'?"},
       {{"small.toml"}, 2, "'gradflow simulate small.toml'"},
       {{"run.h5"}, 2, "'gradflow show run.h5'"},
       {{"resume", "run.h5"}, 2, "not available in this version"},
-      {{"compare", "small.toml"}, 2, "not available in this version"},
       {{"certify"}, 2, "gradflow certify RUN.h5"},
       {{"certify", "run.h5", "--ordr"}, 2, "Did you mean '--order'?"},
       {{"certify", "small.toml"}, 2, "'gradflow simulate small.toml'"},

@@ -279,6 +279,9 @@ stop = true
 [descent]
 methods = ["heavy-ball", "gd"]
 rates = [0.5]
+momentum = 0.5
+batch = 7
+modified = [3]
 )";
 
 TEST(Settings, EveryKeyArrives) {
@@ -296,7 +299,7 @@ TEST(Settings, EveryKeyArrives) {
   EXPECT_EQ(x.phases, (Phases{{0, 1}, {}, {0.5}, {3}, 2, 1e7}));
   EXPECT_EQ(x.events, (std::vector<Event>{{"loss_1e-6", "loss", 1e-6, -1, true, ""}}));
   EXPECT_EQ(x.events.at(0).where, "folder/experiment.toml:53:1");
-  EXPECT_EQ(x.descent, (Descent{{"heavy-ball", "gd"}, {0.5}}));
+  EXPECT_EQ(x.descent, (Descent{{"heavy-ball", "gd"}, {0.5}, 0.5, 7, {3}}));
 }
 
 TEST(Settings, AnEmptyFileIsThePapersExperiment) {

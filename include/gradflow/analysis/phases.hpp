@@ -5,6 +5,10 @@
 #include <utility>
 #include <vector>
 
+namespace gradflow::trajectory {
+class RunReader;
+}
+
 namespace gradflow {
 
 struct CrossingReport {
@@ -37,10 +41,12 @@ struct PhasesReport {
   std::vector<std::pair<std::string, double>> at_T1;
   double t_end;
   bool finished;    ///< false: the run is still going, or ended before its target
+  bool discrete;    ///< a descent's: its times lie between two steps, and their errors are half a step
   bool has_phases;  ///< false: the file of another flow (write_solution), of which nothing but the events is known
 };
 
-/// Reads a run's file. Throws FileError.
+/// Reads a run's file, or a run in a comparison's. Throws FileError.
 PhasesReport phases(const std::filesystem::path& run);
+PhasesReport phases(const trajectory::RunReader& run);
 
 }  // namespace gradflow

@@ -135,7 +135,10 @@ struct Event {
 struct Descent {
   std::vector<std::string> methods{"gd"};  ///< gd, heavy-ball, nesterov, adam, rmsprop, sign, sgd
   std::vector<double> rates{0.1, 0.05,
-                            0.025};  ///< eta > 0: one step is eta (heavy-ball: eta / (1 - beta)) of flow time
+                            0.025};    ///< eta > 0: one step is eta (heavy-ball: eta / (1 - beta)) of flow time
+  double momentum = 0.9;               ///< beta of heavy-ball and nesterov
+  std::int64_t batch = 16;             ///< samples in a minibatch of sgd
+  std::vector<std::int64_t> modified;  ///< orders of the modified flows set beside gd (2, 3) and heavy-ball (2)
   bool operator==(const Descent&) const = default;
 };
 

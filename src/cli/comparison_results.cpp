@@ -1,0 +1,280 @@
+#include "cli/comparison_results.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <gradflow/analysis/phases.hpp>
+#include <optional>
+
+#include "cli/format.hpp"
+#include "cli/results.hpp"
+
+namespace gradflow::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Rows = std::vector<std::vector<std::string>>;
+using trajectory::ComparisonReader;
+using trajectory::RunReader;
+
+constexpr std::size_t crossings_shown = 6;  // of one event
+
+/// One column of `comparison`, of one descent.
+struct Distance {
+  double largest = trajectory::unknown, at = trajectory::unknown, end = trajectory::unknown;
+};
+
+Distance distance(const ComparisonReader& comparison, std::size_t descent) {
+  const std::vector<double> all = comparison.column("distance").values;
+  const std::size_t descents = comparison.labels().size();
+  Distance result;
+  for (std::size_t row = 0; row < comparison.t().size(); ++row) {
+    result.end = all[row * descents + descent];
+    if (result.end > result.largest || (std::isnan(result.largest) && !std::isnan(result.end)))
+      result.largest = result.end, result.at = comparison.t()[row];
+  }
+  return result;
+}
+
+/// Those of the flow for any purpose but the companion's.
+std::int64_t evaluations(const RunReader& flow) {
+  const std::vector<std::string> names = flow.counts();
+  const std::vector<std::int64_t> counts = flow.end().counts;
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < std::min(names.size(), counts.size()); ++i)
+    if (names[i].starts_with("evaluations_")) sum += counts[i];
+  return sum;
+}
+
+/// "-" until the run has ended.
+std::string count(const RunReader& run, const std::string& name) {
+  const std::vector<std::string> names = run.counts();
+  const auto place = static_cast<std::size_t>(std::ranges::find(names, name) - names.begin());
+  const trajectory::RunEnd end = run.end();
+  return end.outcome >= 0 && place < end.counts.size() ? fmt::format("{}", end.counts[place]) : "-";
+}
+
+std::string figure(double value) { return std::isnan(value) ? "-" : fmt::format("{:.3g}", value); }
+std::string figure(const Json& value) { return figure(value.is_number() ? value.get<double>() : trajectory::unknown); }
+
+struct Crossing {
+  double t, error;
+  bool up;
+};
+
+/// All crossings of one event in order of time; both ways alternate.
+std::vector<Crossing> crossings(const EventReport& event) {
+  std::vector<Crossing> all;
+  for (const CrossingReport& c : event.up) all.push_back({c.t, c.error, true});
+  for (const CrossingReport& c : event.down) all.push_back({c.t, c.error, false});
+  std::ranges::stable_sort(all, {}, &Crossing::t);
+  return all;
+}
+
+/// One event in the flow and in every descent, crossing by crossing. Who ends as the flow does is lined up with it at
+/// the last crossing, which is the one for good, and else at the first: all start alike, so in every row all go the
+/// same way.
+struct Story {
+  std::string name;
+  std::vector<std::vector<std::optional<Crossing>>> runs;  // the flow, then the descents; all equally long
+
+  Story(std::string event, const std::vector<std::vector<Crossing>>& all) : name(std::move(event)) {
+    const auto ends_as_flow = [&](const auto& own) { return (own.size() - all.front().size()) % 2 == 0; };
+    std::size_t longest_alike = 0, rows = 0;
+    for (const auto& own : all) {
+      rows = std::max(rows, own.size());
+      if (ends_as_flow(own)) longest_alike = std::max(longest_alike, own.size());
+    }
+    for (const auto& own : all) {
+      auto& run = runs.emplace_back(rows);
+      std::ranges::copy(
+          own, run.begin() + (ends_as_flow(own) ? static_cast<std::ptrdiff_t>(longest_alike - own.size()) : 0));
+    }
+  }
+  std::size_t rows() const { return runs.front().size(); }
+  /// Of many, those that the flow has, and the last one.
+  bool shows(std::size_t row) const {
+    return rows() <= crossings_shown || runs.front()[row].has_value() || row + 1 == rows();
+  }
+  bool up(std::size_t row) const {
+    return (*std::ranges::find_if(runs, [&](const auto& run) { return run[row].has_value(); }))[row]->up;
+  }
+};
+
+std::vector<Story> stories(const ComparisonReader& comparison) {
+  std::vector<PhasesReport> reports{phases(comparison.flow())};
+  for (std::int64_t d = 0; d < comparison.descents(); ++d) reports.push_back(phases(comparison.descent(d)));
+  std::vector<Story> result;
+  for (std::size_t i = 0; i < reports.front().events.size(); ++i) {
+    if (!reports.front().events[i].applicable) continue;
+    std::vector<std::vector<Crossing>> all;
+    for (const PhasesReport& report : reports) all.push_back(crossings(report.events[i]));
+    result.emplace_back(reports.front().events[i].name, all);
+  }
+  return result;
+}
+
+std::string descents_text(const ComparisonReader& comparison) {
+  const RunReader flow = comparison.flow();
+  Rows rows{{"", "", "steps", "gradients", "outcome", "largest distance", "at t", "at the end", "loss at the end"},
+            {"", "flow", count(flow, "accepted"), flow.end().outcome < 0 ? "-" : fmt::format("{}", evaluations(flow)),
+             flow.outcome(flow.end().outcome), "", "", "", figure(end_value(flow, "loss"))}};
+  bool other_time = false;
+  for (std::int64_t d = 0; d < comparison.descents(); ++d) {
+    const auto number = static_cast<std::size_t>(d);
+    const RunReader run = comparison.descent(d);
+    const Distance apart = distance(comparison, number);
+    const bool flow_time = run.text_attribute("t_is") == "flow time";
+    other_time |= !flow_time;
+    rows.push_back({fmt::format("{}", d), comparison.labels()[number] + (flow_time ? "" : " *"), count(run, "steps"),
+                    count(run, "gradients"), run.outcome(run.end().outcome), figure(apart.largest), figure(apart.at),
+                    figure(apart.end), figure(end_value(run, "loss"))});
+  }
+  return table(rows) +
+         "Distance: |theta_d - theta_f| / |theta_f| over all parameters, at equal t. Gradients of the flow: its "
+         "evaluations,\nthose for events and outputs included, those of its error bars not.\n" +
+         (other_time ? "*: its t is steps x rate and no flow time; loss_below compares at equal loss.\n" : "");
+}
+
+std::string events_side_by_side(const ComparisonReader& comparison) {
+  std::vector<std::string> head{"event", "becomes", "flow"};
+  head.insert(head.end(), comparison.labels().begin(), comparison.labels().end());
+  Rows rows{head};
+  for (const Story& story : stories(comparison)) {
+    std::string name = story.name;
+    if (story.rows() == 0) rows.push_back({name, "never"});
+    std::size_t left_out = 0;
+    for (std::size_t k = 0; k < story.rows(); ++k) {
+      if (!story.shows(k)) {
+        ++left_out;
+        continue;
+      }
+      const auto& flow = story.runs.front()[k];
+      std::vector<std::string> row{std::exchange(name, ""), story.up(k) ? "true" : "false",
+                                   flow ? with_error(flow->t, flow->error) : "-"};
+      for (std::size_t d = 1; d < story.runs.size(); ++d) {
+        const auto& own = story.runs[d][k];
+        row.push_back(own ? fmt::format("{:.6g}", own->t) : "-");
+        if (flow && own) row.back() += fmt::format(" ({:+.2g})", own->t - flow->t);
+      }
+      rows.push_back(row);
+    }
+    if (left_out > 0) rows.push_back({"", fmt::format("... {} more", left_out)});
+  }
+  return table(rows) +
+         "In parentheses: later than the flow by so much. A descent's times lie between two of its steps, by a line.\n"
+         "One that ends as the flow does is lined up with it at the last crossing, another at the first. Of many\n"
+         "crossings those that the flow does not have are left out, but for the last.\n";
+}
+
+/// The group `fits`, row by row.
+struct Fit {
+  std::string method, reference;
+  double order, error;
+  int rates;
+};
+
+std::vector<Fit> fits(const ComparisonReader& comparison) {
+  const trajectory::Arrays group = comparison.fits();
+  const auto labels = [&](const char* name) {
+    return std::ranges::find(group.dimensions, name, &trajectory::Dimension::name)->labels;
+  };
+  const auto values = [&](const char* name) {
+    return std::get<std::vector<double>>(std::ranges::find(group.arrays, name, &trajectory::Array::name)->values);
+  };
+  const std::vector<double> order = values("order"), error = values("order_error"), rates = values("rates_used");
+  std::vector<Fit> result;
+  for (const std::string& method : labels("method"))
+    for (const std::string& reference : labels("reference")) {
+      const std::size_t i = result.size();
+      result.push_back({method, reference, order[i], error[i], std::isnan(rates[i]) ? 0 : static_cast<int>(rates[i])});
+    }
+  return result;
+}
+
+std::string fits_text(const ComparisonReader& comparison) {
+  Rows rows{{"method", "from the", "order in the rate", "rates"}};
+  for (const Fit& fit : fits(comparison))
+    if (!std::isnan(fit.order))
+      rows.push_back({fit.method, fit.reference == "flow" ? "flow" : "modified flow of " + fit.reference,
+                      with_error(fit.order, fit.error), fmt::format("{}", fit.rates)});
+  if (rows.size() == 1) return "No order can be fitted: it takes two rates of a rule that follows the flow.\n";
+  return table(rows) + "By least squares of log(largest distance) against log(rate), with the standard error.\n";
+}
+
+Json descents_json(const ComparisonReader& comparison) {
+  Json descents = Json::array();
+  for (std::int64_t d = 0; d < comparison.descents(); ++d) {
+    const auto place = static_cast<std::size_t>(d);
+    const RunReader run = comparison.descent(d);
+    const Distance apart = distance(comparison, place);
+    descents.push_back({{"label", comparison.labels()[place]},
+                        {"method", run.text_attribute("method")},
+                        {"rate", number(run.number_attribute("rate"))},
+                        {"beta", number(run.number_attribute("beta"))},
+                        {"batch", number(run.number_attribute("batch"))},
+                        {"t_is", run.text_attribute("t_is")},
+                        {"outcome", run.end().outcome < 0 ? Json(nullptr) : Json(run.outcome(run.end().outcome))},
+                        {"message", run.end().message},
+                        {"statistics", statistics_json(run)},
+                        {"t_end", run.t().empty() ? Json(nullptr) : number(run.t().back())},
+                        {"largest_distance", number(apart.largest)},
+                        {"largest_distance_t", number(apart.at)},
+                        {"distance_end", number(apart.end)},
+                        {"loss_end", end_value(run, "loss")}});
+  }
+  return descents;
+}
+
+Json events_json(const ComparisonReader& comparison) {
+  Json events = Json::array();
+  for (const Story& story : stories(comparison)) {
+    Json all = Json::array();
+    for (std::size_t k = 0; k < story.rows(); ++k) {
+      const auto& flow = story.runs.front()[k];
+      Json others = Json::array();
+      for (std::size_t d = 1; d < story.runs.size(); ++d) {
+        const auto& own = story.runs[d][k];
+        others.push_back(!own ? Json(nullptr)
+                              : Json{{"t", number(own->t)},
+                                     {"error", number(own->error)},
+                                     {"difference", flow ? number(own->t - flow->t) : Json(nullptr)}});
+      }
+      all.push_back({{"becomes", story.up(k)},
+                     {"flow", flow ? Json{{"t", number(flow->t)}, {"error", number(flow->error)}} : Json(nullptr)},
+                     {"descents", others}});
+    }
+    events.push_back({{"name", story.name}, {"crossings", all}});
+  }
+  return events;
+}
+
+}  // namespace
+
+std::string comparison_text(const ComparisonReader& comparison) {
+  return descents_text(comparison) + "\n" + events_side_by_side(comparison) + "\n" + fits_text(comparison);
+}
+
+Json comparison_json(const ComparisonReader& comparison) {
+  const RunReader flow = comparison.flow();
+  Json orders = Json::array();
+  for (const Fit& fit : fits(comparison))
+    orders.push_back({{"method", fit.method},
+                      {"reference", fit.reference},
+                      {"order", number(fit.order)},
+                      {"order_error", number(fit.error)},
+                      {"rates", fit.rates}});
+  return {{"flow",
+           {{"outcome", flow.end().outcome < 0 ? Json(nullptr) : Json(flow.outcome(flow.end().outcome))},
+            {"message", flow.end().message},
+            {"evaluations", evaluations(flow)},
+            {"statistics", statistics_json(flow)},
+            {"t_end", flow.t().empty() ? Json(nullptr) : number(flow.t().back())},
+            {"loss_end", end_value(flow, "loss")}}},
+          {"descents", descents_json(comparison)},
+          {"events", events_json(comparison)},
+          {"fits", orders}};
+}
+
+}  // namespace gradflow::cli

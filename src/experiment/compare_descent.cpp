@@ -1,0 +1,141 @@
+#include "experiment/compare_descent.hpp"
+
+#include <limits>
+
+#include "experiment/layout.hpp"
+#include "experiment/states.hpp"
+
+namespace gradflow {
+
+SteadyEvents::SteadyEvents(const Flow<double>& flow, const std::vector<FlowEvent>& events)
+    : watched_(flow, events), signs_(watched_.events().size()) {}
+
+void SteadyEvents::event_values(double t, std::span<const double> x, std::span<double> values) const {
+  watched_.event_values(t, x, values);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] == 0) values[i] = signs_[i] * std::numeric_limits<double>::denorm_min();
+    signs_[i] = values[i] > 0 ? 1 : values[i] < 0 ? -1 : 0;
+  }
+}
+
+DescentRun::DescentRun(const Problem& problem, const Flow<double>& flow, Update update, std::string label, Index end,
+                       const CoupledDrift& drift, trajectory::RunGroupWriter& writer, Listener& listener)
+    : problem_(problem),
+      flow_(flow),
+      drift_(drift),
+      writer_(writer),
+      listener_(listener),
+      end_(end),
+      events_(flow, problem.events),
+      descent_(flow, update, problem.experiment.seed),
+      result_{.label = std::move(label), .update = update, .report = {}, .crossings = {}},
+      moment_(flow),
+      row_(problem.observables.size()) {
+  for (std::size_t i = 0; i < problem.events.size(); ++i)
+    if (problem.events[i].applicable) event_rows_.push_back(i);
+  result_.report.sign_at_start.assign(event_rows_.size(), 0);
+  result_.report.sign_at_end = result_.report.sign_at_start;
+  snapshot();
+}
+
+bool DescentRun::advance(Index step) {
+  if (!ended()) go_to(step);
+  if (descent_.steps() != step) return false;
+  record();
+  return true;
+}
+
+/// One more call of `descend`; its report becomes part of the whole one.
+void DescentRun::go_to(Index step) {
+  const DescentReport part = descend(descent_, events_, {step, {}}, *this);
+  DescentReport& whole = result_.report;
+  whole.outcome = part.outcome;
+  whole.steps = part.steps;
+  whole.t = part.t;
+  whole.gradients += part.gradients;
+  whole.event_calls += part.event_calls;
+  whole.wall_seconds += part.wall_seconds;
+  whole.stopped_by = part.stopped_by;
+  whole.sign_at_end = part.sign_at_end;
+  for (std::size_t i = 0; i < part.sign_at_start.size(); ++i)
+    if (whole.sign_at_start[i] == 0) whole.sign_at_start[i] = part.sign_at_start[i];
+}
+
+DescentResult DescentRun::finish(bool go_on) {
+  if (!ended() && descent_.steps() < end_) {
+    if (go_on)
+      go_to(end_);
+    else
+      result_.report.outcome = DescentOutcome::interrupted;
+  }
+  record();
+  if (descent_.steps() > 0) snapshot();
+  write_summaries();
+  writer_.flush();
+  return result_;
+}
+
+void DescentRun::crossing(const StepCrossing& crossing, std::span<const double> x) {
+  const EventCrossing found{
+      .event = event_rows_[static_cast<std::size_t>(crossing.event)],
+      .t = crossing.t,
+      .t_error = (descent_.update().time(crossing.after) - descent_.update().time(crossing.before)) / 2,
+      .slope = crossing.slope,
+      .direction = crossing.direction};
+  moment_.set(descent_.time(), x);
+  writer_.crossing({.event = static_cast<std::int64_t>(found.event),
+                    .t = found.t,
+                    .t_error = found.t_error,
+                    .slope = found.slope,
+                    .direction = found.direction,
+                    .values = drift_.evaluate(moment_)});
+  result_.crossings.push_back(found);
+}
+
+void DescentRun::step(Index, double t, std::span<const double> x) {
+  if (!listener_.wants_progress()) return;
+  const double until = descent_.update().time(end_);
+  moment_.set(t, x);
+  listener_.progress({.t = t,
+                      .until = until,
+                      .clock_fraction = problem_.clock.tau(t) / problem_.clock.tau(until),
+                      .loss = moment_.forward().loss,
+                      .steps = descent_.steps(),
+                      .evaluations = descent_.gradients(),
+                      .wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(),
+                      .solve = result_.label.c_str()});
+}
+
+void DescentRun::record() {
+  if (descent_.steps() == last_record_) return;
+  moment_.set(descent_.time(), descent_.state());
+  problem_.observables.evaluate(moment_, row_);
+  writer_.record(descent_.time(), row_);
+  last_record_ = descent_.steps();
+}
+
+void DescentRun::snapshot() {
+  const std::vector<std::vector<double>> values = state_values(flow_, descent_.state());
+  writer_.snapshot(descent_.time(), std::vector<std::span<const double>>(values.begin(), values.end()));
+}
+
+void DescentRun::write_summaries() const {
+  const DescentReport& report = result_.report;
+  std::size_t watched = 0;
+  for (std::size_t i = 0; i < problem_.events.size(); ++i) {
+    const bool applicable = problem_.events[i].applicable;
+    std::vector<trajectory::Crossing> own;
+    for (const EventCrossing& c : result_.crossings)
+      if (c.event == i) own.push_back({.t = c.t, .t_error = c.t_error, .direction = c.direction, .values = {}});
+    const int at_start = applicable ? report.sign_at_start[watched] : 0;
+    const int at_end = applicable ? report.sign_at_end[watched] : 0;
+    watched += applicable ? 1 : 0;
+    writer_.set_summary(static_cast<std::int64_t>(i), summarize(applicable, at_start, at_end, own));
+  }
+  writer_.set_run({.outcome = static_cast<std::int64_t>(report.outcome),
+                   .message = report.message(),
+                   .counts = {report.steps, report.gradients, report.event_calls},
+                   .wall_seconds = report.wall_seconds});
+}
+
+}  // namespace gradflow

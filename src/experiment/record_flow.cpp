@@ -1,0 +1,122 @@
+#include "experiment/record_flow.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "experiment/layout.hpp"
+#include "experiment/solve.hpp"
+
+namespace gradflow {
+namespace {
+
+/// The file first, then whoever looks on beside it.
+class Both final : public solvers::Observer<double> {
+ public:
+  Both(solvers::Observer<double>& first, solvers::Observer<double>& second) : first_(first), second_(second) {}
+  void output(std::size_t index, double t, std::span<const double> x) override {
+    first_.output(index, t, x);
+    const auto begin = std::chrono::steady_clock::now();
+    second_.output(index, t, x);
+    seconds_beside_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override {
+    first_.crossing(crossing, x);
+    second_.crossing(crossing, x);
+  }
+  void step(const solvers::Step<double>& step, std::span<const double> x) override {
+    first_.step(step, x);
+    second_.step(step, x);
+  }
+  void finish(double t, std::span<const double> x) override {
+    first_.finish(t, x);
+    second_.finish(t, x);
+  }
+  bool interrupt() override { return first_.interrupt() || second_.interrupt(); }
+
+  /// What the second did with the outputs took so long, which is no part of the solve.
+  double seconds_beside() const { return seconds_beside_; }
+
+ private:
+  solvers::Observer<double>&first_, &second_;
+  double seconds_beside_ = 0;
+};
+
+/// The companion solve sees events only.
+class CompanionObserver final : public solvers::Observer<double> {
+ public:
+  void crossing(const solvers::Crossing<double>& crossing, std::span<const double>) override {
+    located.push_back(crossing);
+  }
+  std::vector<solvers::Crossing<double>> located;
+};
+
+/// Whether each event holds, how often it crossed, how the run ended: as far as it is known.
+void write_summaries(trajectory::RunGroupWriter& writer, const std::vector<FlowEvent>& events,
+                     const RunResult& result) {
+  std::size_t integrated = 0;  // events that do not apply are not integrated
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    int at_start = 0, at_end = 0;
+    if (events[i].applicable) {
+      at_start = result.report.sign_at_start[integrated];
+      at_end = result.report.sign_at_end[integrated++];
+    }
+    std::vector<trajectory::Crossing> own;
+    for (const EventCrossing& c : result.crossings)
+      if (c.event == i) own.push_back({.t = c.t, .t_error = c.t_error, .direction = c.direction, .values = {}});
+    writer.set_summary(static_cast<std::int64_t>(i), summarize(events[i].applicable, at_start, at_end, own));
+  }
+  writer.set_run(run_end(result.report, result.companion));
+}
+
+/// The second solve, and the error bars that follow from it.
+void add_error_bars(const Problem& problem, trajectory::RunGroupWriter& writer, const Recorder& recorder,
+                    RunResult& result, Listener& listener) {
+  solvers::SolveOptions<double> looser = solvers::loosened(solve_options(problem), 10.0);
+  if (looser.limits.wall_seconds) *looser.limits.wall_seconds -= result.report.wall_seconds;
+  const bool time_left = !looser.limits.wall_seconds || *looser.limits.wall_seconds > 0;
+  if (!problem.experiment.solver.error_bars || !result.report.reached_target() || !time_left) return;
+  CompanionObserver companion;
+  result.companion = solve(problem, looser, {problem.experiment.solver.until, {}}, "error bars", companion, listener);
+  if (result.companion->reached_target()) {
+    const auto bars = solvers::error_bars(recorder.located(), companion.located, problem.clock);
+    for (std::size_t i = 0; i < bars.size(); ++i) {
+      EventCrossing& crossing = result.crossings[i];
+      const double rounding = problem.events[crossing.event].rounding / std::abs(crossing.slope);
+      crossing.t_error = bars[i].error < rounding ? rounding : bars[i].error;
+      crossing.certain = bars[i].certain ? 1 : 0;
+      writer.set_crossing_error(static_cast<std::int64_t>(i), crossing.t_error, crossing.certain);
+    }
+  }
+  write_summaries(writer, problem.events, result);
+}
+
+}  // namespace
+
+std::size_t snapshot_count(const settings::Experiment& experiment, const Flow<double>& flow) {
+  if (experiment.save.states) return static_cast<std::size_t>(*experiment.save.states);
+  const Index values = flow.has_weights() ? flow.width() * (flow.hidden() + 3 * flow.task().words())
+                                          : 4 * std::ssize(flow.words()) * std::ssize(flow.words());
+  return static_cast<std::size_t>(std::clamp<Index>(256'000'000 / (8 * values), 2, 20));
+}
+
+RunResult record_flow(Problem& problem, trajectory::RunGroupWriter& writer, const SavePlan& plan,
+                      solvers::Observer<double>& beside, Listener& listener) {
+  const CoupledDrift drift(problem.start, problem.observables.context().words);
+  std::vector<std::size_t> rows;  // of the events that are integrated, among all
+  for (std::size_t i = 0; i < problem.events.size(); ++i)
+    if (problem.events[i].applicable) rows.push_back(i);
+
+  Recorder recorder(writer, *problem.flow, problem.observables, drift, problem.events, rows, plan, listener);
+  Both observer(recorder, beside);
+  RunResult result;
+  result.report =
+      solve(problem, solve_options(problem), {problem.experiment.solver.until, plan.times}, "", observer, listener);
+  result.report.wall_seconds -= observer.seconds_beside();
+  result.crossings = recorder.crossings();
+  write_summaries(writer, problem.events, result);
+  add_error_bars(problem, writer, recorder, result, listener);
+  return result;
+}
+
+}  // namespace gradflow

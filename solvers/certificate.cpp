@@ -91,7 +91,7 @@ void describe_largest_error(std::ostream& out, const Certificate<Real>& certific
 template <class Real>
 bool CertifiedCrossing<Real>::holds() const {
   using std::isnan;
-  return !isnan(error) && !isnan(uncertainty) && !(bar < error - uncertainty);
+  return !isnan(error) && !isnan(uncertainty) && !(bar < error - 3 * uncertainty);
 }
 
 template <class Real>
@@ -152,7 +152,7 @@ SolveOptions<Real> reference_options(const SolveOptions<Real>& options) {
   const Method& other = find_method(other_family(options.method));
   const Real least = 50 * std::numeric_limits<Real>::epsilon(), rtol = options.tolerances.rtol;
   const Real tighter = Real(1) / (other.order < own.order ? 100'000 : 1000);
-  const Real factor = std::max(tighter, rtol > 0 ? Real(least / rtol) : Real(0));
+  const Real factor = std::min(Real(1), std::max(tighter, rtol > 0 ? Real(least / rtol) : Real(0)));
   SolveOptions<Real> reference = loosened(options, factor);
   reference.tolerances.rtol = std::max(reference.tolerances.rtol, least);
   reference.method = other.name;

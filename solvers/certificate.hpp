@@ -13,8 +13,8 @@ struct CertifiedCrossing {
   Real error;        ///< |t - t_reference|; NaN: the reference has no such crossing
   Real uncertainty;  ///< of `error`: |t_reference - t_check|, of which the reference's own error is as a rule a tenth;
                      ///< NaN: one of the two has no such crossing
-  /// Both have it, and its bar, where it has one, is not shorter than error - uncertainty. Of a bar shorter than the
-  /// uncertainty that says little.
+  /// Both have it, and its bar, where it has one, is not shorter than error - 3 uncertainty (the factor of the error
+  /// bars, for the same reason). Of a bar shorter than the uncertainty that says little.
   bool holds() const;
 };
 
@@ -62,7 +62,8 @@ struct Certificate {
 
 /// The options of the reference: another family of methods, a thousandth of the tolerances, but rtol at least 50
 /// epsilon, which is about what rounding leaves of a step. Where the other family is of lower order it is a hundred
-/// thousandth: long steps of a high order may well be a hundred times better than their tolerance.
+/// thousandth: long steps of a high order may well be a hundred times better than their tolerance. Near rounding the
+/// reference is hardly better than the solution; it is never looser, but for that least rtol.
 template <class Real>
 SolveOptions<Real> reference_options(const SolveOptions<Real>& options);
 

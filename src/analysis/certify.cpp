@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 
 #include "experiment/solve.hpp"
@@ -88,6 +90,15 @@ class Collector final : public solvers::Observer<double> {
   Moment moment_;
 };
 
+/// The problem that a run solved. What does not fit together in a file is the file's fault.
+std::unique_ptr<Problem> reopen(const std::filesystem::path& file) {
+  try {
+    return std::make_unique<Problem>(read_run_settings(file), read_run_inputs(file));
+  } catch (const settings::Error& error) {
+    throw FileError(fmt::format("{}: what it holds does not fit together: {}", file.string(), error.what()));
+  }
+}
+
 Trajectory follow(const Problem& problem, const solvers::SolveOptions<double>& options, double end, const Plan& plan,
                   const char* name, Listener& listener) {
   Trajectory result;
@@ -118,18 +129,19 @@ Crossings run_crossings(const RunReader& run, const Problem& problem, double end
   return crossings;
 }
 
-/// Leaves out what a solve finds beyond the end of the run. Where a run was stopped by its last crossing, the solve has
-/// gone on a little, to find that crossing on its own side.
-void drop_beyond(Crossings& crossings, double end, const Crossings& own, bool stopped) {
-  const auto count = [](const Crossings& all, const auto& like) {
-    return std::count_if(all.begin(), all.end(),
-                         [&](const auto& c) { return c.event == like.event && c.direction == like.direction; });
-  };
+/// Leaves out what a solve finds beyond the end of the run. Where an event stopped the run, the solve has gone on a
+/// little, to find on its own side the crossings that the run has within their bars of its end.
+void drop_beyond(Crossings& crossings, double end, const Crossings& own,
+                 const std::vector<solvers::ErrorBar<double>>& bars, bool stopped) {
+  const auto same = [](const auto& a, const auto& b) { return a.event == b.event && a.direction == b.direction; };
   Crossings kept;
   for (const auto& c : crossings) {
-    const bool last = stopped && !own.empty() && c.event == own.back().event && c.direction == own.back().direction &&
-                      count(kept, c) < count(own, c);
-    if (c.t <= end || last) kept.push_back(c);
+    const auto like_c = [&](const auto& other) { return same(other, c); };
+    bool at_the_end = false;
+    for (std::size_t i = 0; i < own.size(); ++i)
+      at_the_end |= same(own[i], c) && (own[i].t == end || own[i].t + bars[i].error >= end);
+    const bool lacking = std::ranges::count_if(kept, like_c) < std::ranges::count_if(own, like_c);
+    if (c.t <= end || (stopped && at_the_end && lacking)) kept.push_back(c);
   }
   crossings = std::move(kept);
 }
@@ -203,10 +215,26 @@ std::vector<EventErrors> by_event(const Problem& problem, const solvers::Certifi
   return result;
 }
 
+/// The largest over the state's measured blocks of |x - x_ref|_2 / |x_ref|_2.
+double relative_distance(const Flow<double>& flow, const Row& x, const Row& reference) {
+  double largest = 0;
+  Index place = 0;
+  for (const solvers::Block& block : flow.blocks()) {
+    const auto part = [&](const Row& row) {
+      return Eigen::Map<const Vector<double>>(row.data() + place, block.size());
+    };
+    const double size = part(reference).norm();
+    if (block.measured && size > 0) largest = std::max(largest, (part(x) - part(reference)).norm() / size);
+    place += block.size();
+  }
+  return largest;
+}
+
 Rung climb(const Problem& problem, const solvers::SolveOptions<double>& options, double end, const Plan& plan,
-           const Trajectory& reference, Listener& listener) {
-  const Trajectory trial = follow(problem, options, end, plan, "ladder", listener);
+           const Trajectory& reference, const std::function<void(Crossings&)>& trim, Listener& listener) {
+  Trajectory trial = follow(problem, options, end, plan, "ladder", listener);
   if (trial.report.outcome == solvers::Outcome::interrupted) throw NotCertified(trial.report.message());
+  trim(trial.crossings);
   const solvers::Counts& counts = trial.report.counts;
   Rung rung{.method = options.method,
             .rtol = options.tolerances.rtol,
@@ -222,7 +250,7 @@ Rung climb(const Problem& problem, const solvers::SolveOptions<double>& options,
             .matched = 0};
   for (std::size_t i = 0; i < trial.states.size(); ++i)
     rung.state_error =
-        std::max(rung.state_error, distance(trial.states[i], reference.states[i]) / length(reference.states[i]));
+        std::max(rung.state_error, relative_distance(*problem.flow, trial.states[i], reference.states[i]));
   const auto partners = solvers::match(trial.crossings, reference.crossings);
   for (std::size_t i = 0; i < partners.size(); ++i) {
     if (!partners[i]) continue;
@@ -255,7 +283,8 @@ bool CertifyReport::holds() const {
 
 CertifyReport certify(const std::filesystem::path& file, bool ladder, Listener& listener) {
   const RunReader run(file);
-  Problem problem(read_run_settings(file), read_run_inputs(file));
+  const auto reopened = reopen(file);
+  Problem& problem = *reopened;
   for (FlowEvent& event : problem.events) event.stop = false;
   if (const double t0 = run.number_attribute("t0"); t0 > 0) problem.clock = solvers::Clock<double>::log(t0);
   if (run.t().empty()) throw FileError(fmt::format("{}: holds no record yet", file.string()));
@@ -267,12 +296,18 @@ CertifyReport certify(const std::filesystem::path& file, bool ladder, Listener& 
   report.check = solvers::loosened(report.reference, 10.0);
   report.record_t = run.t();
   report.t_end = report.record_t.back();
+  report.until = run.number_attribute("until");
+  report.outcome = run.outcome(run.end().outcome);
   for (const double t : run.state_t())
     if (t <= report.t_end) report.state_t.push_back(t);
 
   const bool stopped = run.outcome(run.end().outcome) == solvers::name(solvers::Outcome::stopped_by_event);
   const std::vector<double> steps = run.steps().clock_step;
-  const double beyond = stopped && !steps.empty() ? steps.back() : 0;
+  // The last step is cut where the run was stopped; the one before tells how long steps are there.
+  double beyond = 0;
+  if (stopped)
+    for (std::size_t i = steps.size() > 2 ? steps.size() - 2 : 0; i < steps.size(); ++i)
+      beyond = std::max(beyond, steps[i]);
   const double end = stopped ? problem.clock.time(problem.clock.tau(report.t_end) + beyond) : report.t_end;
   const Plan plan(report.record_t, report.state_t);
   std::vector<solvers::ErrorBar<double>> bars;
@@ -282,7 +317,7 @@ CertifyReport certify(const std::filesystem::path& file, bool ladder, Listener& 
     if (!result.report.reached_target())
       throw NotCertified(fmt::format("the {} did not reach the end of the run, so nothing is certified: {}", name,
                                      result.report.message()));
-    drop_beyond(result.crossings, report.t_end, own, stopped);
+    drop_beyond(result.crossings, report.t_end, own, bars, stopped);
     return result;
   };
   const Trajectory reference = solve_to_end(report.reference, "reference"), check = solve_to_end(report.check, "check");
@@ -300,7 +335,9 @@ CertifyReport certify(const std::filesystem::path& file, bool ladder, Listener& 
       options.method = method.name;
       options = solvers::loosened(options, factor);
       if (options.tolerances.rtol <= 0.1 && options.tolerances.rtol >= 10 * report.reference.tolerances.rtol)
-        report.ladder.push_back(climb(problem, options, end, states_only, reference, listener));
+        report.ladder.push_back(climb(
+            problem, options, end, states_only, reference,
+            [&](Crossings& found) { drop_beyond(found, report.t_end, own, bars, stopped); }, listener));
     }
   return report;
 }

@@ -43,7 +43,8 @@ std::string described(const solvers::SolveOptions<double>& options) {
 const char* finding(const solvers::CertifiedCrossing<double>& crossing) {
   if (std::isnan(crossing.error)) return "the reference has no such crossing";
   if (std::isnan(crossing.bar)) return "no bar";
-  return crossing.holds() ? "holds" : "BAR TOO SHORT";
+  if (!crossing.holds()) return "BAR TOO SHORT";
+  return crossing.bar < crossing.uncertainty ? "the reference is too coarse to judge" : "holds";
 }
 
 std::string events_table(const CertifyReport& report) {
@@ -84,7 +85,7 @@ std::string ladder_table(const std::vector<Rung>& ladder) {
 }
 
 struct Tally {
-  std::size_t crossings = 0, holding = 0, missing = 0;
+  std::size_t crossings = 0, holding = 0, barred = 0, missing = 0;
 };
 
 Tally tally(const CertifyReport& report) {
@@ -92,7 +93,10 @@ Tally tally(const CertifyReport& report) {
   for (const EventErrors& event : report.events) {
     tally.crossings += event.crossings.size();
     tally.missing += event.missing.size();
-    for (const auto& crossing : event.crossings) tally.holding += crossing.holds() ? 1 : 0;
+    for (const auto& crossing : event.crossings) {
+      tally.holding += crossing.holds() ? 1 : 0;
+      tally.barred += std::isnan(crossing.bar) ? 0 : 1;
+    }
   }
   return tally;
 }
@@ -103,6 +107,11 @@ std::string text(const CertifyReport& report, const std::string& file) {
       fmt::format("{}: {}, to t = {:g}\nreference: {} ({} steps, {} evaluations); check: rtol {:.3g}\n\n", file,
                   described(report.run), report.t_end, described(report.reference), counts.accepted,
                   counts.evaluations(), report.check.tolerances.rtol);
+  if (report.outcome != "reached_end" && report.outcome != "stopped_by_event")
+    text += fmt::format("The run has not reached its target t = {:g} ({}): only what it has recorded is judged.\n\n",
+                        report.until, report.outcome);
+  if (report.reference.tolerances.rtol > report.run.tolerances.rtol / 10)
+    text += "So close to rounding the reference is hardly better than the run: look at the uncertainties.\n\n";
   text += events_table(report) + "\n";
   text += errors_table("state, at its snapshots", report.states, report.state_t) + "\n";
   text += errors_table("observable", report.observables, report.record_t) +
@@ -114,8 +123,9 @@ std::string text(const CertifyReport& report, const std::string& file) {
     text +=
         ladder_table(report.ladder) +
         "State error: relative, largest over the snapshots. Event error: largest |dt| / (t + t0) of a crossing.\n\n";
-  const auto [crossings, holding, missing] = tally(report);
+  const auto [crossings, holding, barred, missing] = tally(report);
   text += fmt::format("{} of {} crossings hold", holding, crossings);
+  if (barred < crossings) text += fmt::format(", but {} of them have no error bar", crossings - barred);
   if (missing > 0) text += fmt::format("; the reference has {} more", missing);
   return text + (report.holds() ? ".\n" : ": the run is NOT certified.\n");
 }
@@ -182,6 +192,8 @@ Json json(const CertifyReport& report, const std::string& file) {
           {"run", solve_json(report.run)},
           {"reference", reference},
           {"check", check},
+          {"until", report.until},
+          {"outcome", report.outcome},
           {"t_end", report.t_end},
           {"events", events_json(report)},
           {"state_t", report.state_t},

@@ -149,9 +149,11 @@ void check_sizes(const Experiment& experiment, Index width, Index hidden) {
   const settings::Model& model = experiment.model;
   const std::string file = model.start.path.string();
   if (model.width && *model.width != width)
-    wrong(experiment, "model.width", fmt::format("is {}, but W in {} has {} columns", *model.width, file, width));
+    wrong(experiment, "model.width",
+          fmt::format("is {}, but the width of the start in {} is {}", *model.width, file, width));
   if (model.hidden && *model.hidden != hidden)
-    wrong(experiment, "model.hidden", fmt::format("is {}, but W in {} has {} rows", *model.hidden, file, hidden));
+    wrong(experiment, "model.hidden",
+          fmt::format("is {}, but the start in {} has hidden = {}", *model.hidden, file, hidden));
 }
 
 StartLaw law(settings::StartKind kind) {
@@ -206,6 +208,9 @@ Weights<double> make_start(const Experiment& experiment, const Task& task) {
 FlowStart make_flow_start(const Experiment& experiment, const Task& task) {
   const settings::Start& start = experiment.model.start;
   const bool coupled = experiment.flow.formulation == settings::Formulation::coupled;
+  std::vector<Index> tracked;
+  for (const std::int64_t word : experiment.save.words.value_or(std::vector<std::int64_t>{}))
+    tracked.push_back(word - 1);
   if (start.kind == settings::StartKind::file && holds_inner_products(start)) {
     if (!coupled)
       wrong(experiment, "model.start.path",
@@ -214,12 +219,15 @@ FlowStart make_flow_start(const Experiment& experiment, const Task& task) {
                         start.path.string()));
     const GramStart<double> gram = read_gram_start(start);
     check_sizes(experiment, gram.width, gram.hidden);
+    for (const Index word : coupled_words(task, tracked))
+      if (!std::binary_search(gram.words.begin(), gram.words.end(), word))
+        wrong(experiment, "model.start.path",
+              fmt::format("{} holds the inner products of {} words, and word {} is none of them; track other words "
+                          "(save.words), or track it in the run that made the file",
+                          start.path.string(), gram.words.size(), word + 1));
     return gram;
   }
   if (!coupled) return make_start(experiment, task);
-  std::vector<Index> tracked;
-  for (const std::int64_t word : experiment.save.words.value_or(std::vector<std::int64_t>{}))
-    tracked.push_back(word - 1);
   std::vector<Index> words = coupled_words(task, tracked);
   if (start.kind != settings::StartKind::limit) return gram_start(make_start(experiment, task), std::move(words));
   return limit_start(std::move(words), task.words(), experiment.model.width.value(), experiment.model.hidden.value(),

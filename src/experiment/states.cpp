@@ -39,12 +39,13 @@ const std::vector<Column>& columns(const Flow<double>& flow) {
   return flow.has_weights() ? weights : products;
 }
 
+std::vector<std::vector<double>> column_values(const Weights<double>& w) {
+  return {row_major(w.W), row_major(w.W_V), row_major(w.W_K), row_major(w.W_Q)};
+}
+
 /// The values of `columns`.
 std::vector<std::vector<double>> column_values(const Flow<double>& flow, std::span<const double> x) {
-  if (flow.has_weights()) {
-    const Weights<double> w = flow.weights(x);
-    return {row_major(w.W), row_major(w.W_V), row_major(w.W_K), row_major(w.W_Q)};
-  }
+  if (flow.has_weights()) return column_values(flow.weights(x));
   const GramStart<double> gram = gram_at(flow, x, held_words(flow));
   return {{gram.G.begin(), gram.G.end()},
           {gram.U},
@@ -58,18 +59,21 @@ std::vector<std::vector<double>> column_values(const Flow<double>& flow, std::sp
 
 Arrays start_arrays(const Flow<double>& flow, std::span<const double> x) {
   Arrays arrays{{{"width", flow.width()}, {"hidden", flow.hidden()}}, dimensions(flow), {}};
-  const auto values = column_values(flow, x);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const Column& column = columns(flow)[i];
-    arrays.arrays.push_back({column.name, column.dimensions, values[i], column.unit, column.long_name});
-  }
+  const auto add = [&](std::vector<std::vector<double>> values) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const Column& column = columns(flow)[i];
+      arrays.arrays.push_back({column.name, column.dimensions, std::move(values[i]), column.unit, column.long_name});
+    }
+  };
   if (flow.has_weights()) {
     const Weights<double> w = flow.weights(x);
     const Vector<double> u = w.W.transpose() * w.a;
+    add(column_values(w));
     arrays.arrays.push_back({"a", {"hidden"}, std::vector<double>(w.a.begin(), w.a.end()), "1", "fixed readout"});
     arrays.arrays.push_back(
         {"u", {"width"}, std::vector<double>(u.begin(), u.end()), "1", "W^T a, what the reduced flow keeps of W"});
   } else {
+    add(column_values(flow, x));
     arrays.arrays.push_back({"word_index",
                              {"word"},
                              std::vector<std::int64_t>(flow.words().begin(), flow.words().end()),

@@ -49,12 +49,13 @@ struct Change {
 };
 
 /// Drift of C = X X^T / rate_x - Y Y^T / rate_y from the changes of X^T X, X^T Y and Y^T Y; a frozen term is a law by
-/// itself. Terms that have moved by their rounding alone say nothing: 0.
+/// itself. What rounding makes of the terms counts as no change.
 template <class Real>
 Real drift(const Change<Real>& X, const Change<Real>& XY, const Change<Real>& Y, Real rate_x, Real rate_y) {
   using std::abs;
   const auto ratio = [](const Real& change, const Real& moved, const Real& size) {
-    return moved > 64 * std::numeric_limits<Real>::epsilon() * size ? Real(abs(change) / moved) : Real(0);
+    const Real rounding = 64 * std::numeric_limits<Real>::epsilon() * size;
+    return moved > rounding ? std::max(Real(0), Real((abs(change) - rounding) / moved)) : Real(0);
   };
   if (!(rate_x > 0 && rate_y > 0))
     return ratio((rate_x > 0 ? Real(0) : X.length) + (rate_y > 0 ? Real(0) : Y.length), X.length + Y.length,

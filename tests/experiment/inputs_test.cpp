@@ -221,8 +221,9 @@ TEST_F(InputsTest, ARunIsATaskAndAStart) {
   expect_equal(start(from_run + model + "snapshot = 0\n"), drawn);
 
   const auto problems = [&](const std::string& toml) { return problems_of([&] { start(toml); }); };
-  EXPECT_THAT(problems(from_run + "[model]\nwidth = 6\n" + model), HasSubstr("model.width: is 6, but W in"));
-  EXPECT_THAT(problems(from_run + "[model]\nhidden = 8\n" + model), HasSubstr("model.hidden: is 8, but W in"));
+  EXPECT_THAT(problems(from_run + "[model]\nwidth = 6\n" + model),
+              HasSubstr("model.width: is 6, but the width of the start in"));
+  EXPECT_THAT(problems(from_run + "[model]\nhidden = 8\n" + model), HasSubstr("model.hidden: is 8, but the start in"));
   EXPECT_NO_THROW(start(from_run + "[model]\nwidth = 8\nhidden = 6\n" + model));
   EXPECT_THAT(problems("[task]\nsamples = 6\nwords = 14\n" + model),
               AllOf(HasSubstr("model.start: "), HasSubstr("run.h5: "),

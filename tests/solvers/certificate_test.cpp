@@ -105,6 +105,9 @@ TEST(CertificateTest, TheReferenceIsOfAnotherFamilyAndAThousandTimesBetter) {
   options.tolerances = {0, 1e-6};
   EXPECT_DOUBLE_EQ(reference_options(options).tolerances.rtol, least);
   EXPECT_DOUBLE_EQ(reference_options(options).tolerances.atol, 1e-9);
+  options.tolerances = {1e-14, 1e-16};  // never looser, but for the least rtol
+  EXPECT_DOUBLE_EQ(reference_options(options).tolerances.rtol, least);
+  EXPECT_DOUBLE_EQ(reference_options(options).tolerances.atol, 1e-16);
 }
 
 TEST(CertificateTest, BlocksHaveErrorsOfTheirOwn) {
@@ -166,7 +169,7 @@ TEST_F(TamperedSolution, ABarThatIsTooShortFails) {
   const double error = certificate().crossings.found[1].error;
   solution.error_bars[1].error = 1.01 * error;
   EXPECT_TRUE(certificate().holds());
-  solution.error_bars[1].error = 0.99 * error;  // the uncertainty is far less than a hundredth of the error
+  solution.error_bars[1].error = 0.9 * error;  // three uncertainties are less than a tenth of the error
   expect_fails("nearly (event 1, becomes true) at t = ");
   solution.error_bars[1].error = std::nan("");  // claims nothing
   EXPECT_TRUE(certificate().holds());
@@ -257,11 +260,14 @@ std::vector<Crossing<double>> at(const std::vector<double>& times) {
 
 TEST(CertifyCrossingsTest, ErrorsUncertaintiesAndWhatIsMissing) {
   const auto result =
-      certify_crossings<double>(at({1, 3}), {{0.25, true}, {0.25, true}}, at({1.5, 3, 7}), at({1.25, 3, 7}));
+      certify_crossings<double>(at({1, 3}), {{0.25, true}, {0.25, true}}, at({2, 3, 7}), at({1.75, 3, 7}));
   ASSERT_EQ(result.found.size(), 2u);
-  EXPECT_EQ(result.found[0].error, 0.5);
+  EXPECT_EQ(result.found[0].error, 1);
   EXPECT_EQ(result.found[0].uncertainty, 0.25);
-  EXPECT_TRUE(result.found[0].holds());  // 0.25 is just not less than 0.5 - 0.25
+  EXPECT_TRUE(result.found[0].holds());  // 0.25 is just not less than 1 - 3 * 0.25
+  CertifiedCrossing<double> shorter = result.found[0];
+  shorter.bar = 0.24;
+  EXPECT_FALSE(shorter.holds());
   EXPECT_EQ(result.found[1].error, 0);
   ASSERT_EQ(result.missing.size(), 1u);
   EXPECT_EQ(result.missing[0].t, 7);

@@ -37,7 +37,8 @@ struct Rung {
   double rtol, atol;
   solvers::Outcome outcome;
   solvers::Index accepted, rejected, evaluations, event_evaluations;  ///< evaluations: of the steps
-  double state_error;  ///< largest over the snapshots' times of |x - x_ref|_2 / |x_ref|_2, x the flow's state
+  double state_error;  ///< largest over the snapshots' times and the blocks of the flow's state of |x - x_ref|_2 /
+                       ///< |x_ref|_2
   double event_error;  ///< largest over the crossings that both have of |t - t_ref| / (t_ref + t0); NaN without any
   std::size_t crossings, matched;  ///< found, and of these in the reference too
 };
@@ -46,6 +47,8 @@ struct Rung {
 struct CertifyReport {
   solvers::SolveOptions<double> run, reference, check;
   solvers::Report<double> reference_report, check_report;
+  double until;                           ///< the run's target
+  std::string outcome;                    ///< how it ended; "unfinished" where it has not
   double t_end;                           ///< the run's last record: nothing after it is judged
   std::vector<double> record_t, state_t;  ///< times of observables and of states
   std::vector<QuantityError> observables, states;

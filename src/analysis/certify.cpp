@@ -301,7 +301,7 @@ CertifyReport certify(const std::filesystem::path& file, bool ladder, Listener& 
   for (const double t : run.state_t())
     if (t <= report.t_end) report.state_t.push_back(t);
 
-  const bool stopped = run.outcome(run.end().outcome) == solvers::name(solvers::Outcome::stopped_by_event);
+  const bool stopped = report.outcome == solvers::name(solvers::Outcome::stopped_by_event);
   const std::vector<double> steps = run.steps().clock_step;
   // The last step is cut where the run was stopped; the one before tells how long steps are there.
   double beyond = 0;

@@ -34,11 +34,6 @@ Weights<double> weights_of(const settings::Experiment& experiment, const Inputs&
   refuse(experiment, "model.start: descents move weights, and this start has inner products only.");
 }
 
-Rates<double> flow_rates(const settings::Experiment& experiment) {
-  const auto& rho = experiment.flow.rates;
-  return {rho[0], rho[1], rho[2], rho[3]};
-}
-
 std::vector<Update> make_updates(const settings::Experiment& experiment) {
   const settings::Descent& descent = *experiment.descent;
   const std::vector<std::pair<std::string_view, double>> given{{"beta", descent.momentum},
@@ -145,7 +140,7 @@ struct Comparison::Parts {
         problem(experiment, std::move(inputs)) {
     const bool all_rotate = std::ranges::all_of(updates, [](const Update& u) { return u.rule().rotates; });
     if (experiment.flow.formulation == settings::Formulation::reduced && !all_rotate)
-      full_width = make_reduced_flow(problem.task, weights, flow_rates(experiment), Coordinates::full_width);
+      full_width = make_reduced_flow(problem.task, weights, problem.flow->rates(), Coordinates::full_width);
   }
 
   /// On whose states a descent runs.
@@ -166,8 +161,8 @@ void Comparison::Parts::run_modified_flows(const ComparisonPlan& plan, std::vect
                                            ComparisonResult& result, Listener& listener) const {
   const settings::Experiment& experiment = problem.experiment;
   const FieldDerivatives field = experiment.flow.formulation == settings::Formulation::full
-                                     ? FieldDerivatives::of_full_flow(problem.task, weights, flow_rates(experiment))
-                                     : FieldDerivatives::of_reduced_flow(problem.task, weights, flow_rates(experiment));
+                                     ? FieldDerivatives::of_full_flow(problem.task, weights, problem.flow->rates())
+                                     : FieldDerivatives::of_reduced_flow(problem.task, weights, problem.flow->rates());
   for (const std::int64_t asked : experiment.descent->modified)
     for (std::size_t d = 0; d < updates.size(); ++d) {
       const int order = static_cast<int>(asked);

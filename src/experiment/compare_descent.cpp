@@ -70,7 +70,7 @@ DescentResult DescentRun::finish(bool go_on) {
   }
   record();
   if (descent_.steps() > 0) snapshot();
-  write_summaries();
+  write_results();
   writer_.flush();
   return result_;
 }
@@ -119,19 +119,9 @@ void DescentRun::snapshot() {
   writer_.snapshot(descent_.time(), std::vector<std::span<const double>>(values.begin(), values.end()));
 }
 
-void DescentRun::write_summaries() const {
+void DescentRun::write_results() const {
   const DescentReport& report = result_.report;
-  std::size_t watched = 0;
-  for (std::size_t i = 0; i < problem_.events.size(); ++i) {
-    const bool applicable = problem_.events[i].applicable;
-    std::vector<trajectory::Crossing> own;
-    for (const EventCrossing& c : result_.crossings)
-      if (c.event == i) own.push_back({.t = c.t, .t_error = c.t_error, .direction = c.direction, .values = {}});
-    const int at_start = applicable ? report.sign_at_start[watched] : 0;
-    const int at_end = applicable ? report.sign_at_end[watched] : 0;
-    watched += applicable ? 1 : 0;
-    writer_.set_summary(static_cast<std::int64_t>(i), summarize(applicable, at_start, at_end, own));
-  }
+  write_summaries(writer_, problem_.events, result_.crossings, report.sign_at_start, report.sign_at_end);
   writer_.set_run({.outcome = static_cast<std::int64_t>(report.outcome),
                    .message = report.message(),
                    .counts = {report.steps, report.gradients, report.event_calls},

@@ -54,7 +54,7 @@ class DescentRun final : private DescentObserver {
   void go_to(Index step);
   void record();
   void snapshot();
-  void write_summaries() const;
+  void write_results() const;
 
   const Problem& problem_;
   const Flow<double>& flow_;

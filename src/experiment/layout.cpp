@@ -60,6 +60,21 @@ trajectory::EventSummary summarize(bool applicable, int sign_at_start, int sign_
   return summary;
 }
 
+void write_summaries(trajectory::RunGroupWriter& writer, const std::vector<FlowEvent>& events,
+                     std::span<const EventCrossing> crossings, std::span<const int> signs_at_start,
+                     std::span<const int> signs_at_end) {
+  std::size_t applying = 0;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    std::vector<trajectory::Crossing> own;
+    for (const EventCrossing& c : crossings)
+      if (c.event == i) own.push_back({.t = c.t, .t_error = c.t_error, .direction = c.direction, .values = {}});
+    const bool applies = events[i].applicable;
+    const int at_start = applies ? signs_at_start[applying] : 0, at_end = applies ? signs_at_end[applying] : 0;
+    applying += applies ? 1 : 0;
+    writer.set_summary(static_cast<std::int64_t>(i), summarize(applies, at_start, at_end, own));
+  }
+}
+
 trajectory::RunEnd run_end(const solvers::Report<double>& report,
                            const std::optional<solvers::Report<double>>& companion) {
   const solvers::Counts& c = report.counts;

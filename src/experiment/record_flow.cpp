@@ -52,20 +52,8 @@ class CompanionObserver final : public solvers::Observer<double> {
 };
 
 /// Whether each event holds, how often it crossed, how the run ended: as far as it is known.
-void write_summaries(trajectory::RunGroupWriter& writer, const std::vector<FlowEvent>& events,
-                     const RunResult& result) {
-  std::size_t integrated = 0;  // events that do not apply are not integrated
-  for (std::size_t i = 0; i < events.size(); ++i) {
-    int at_start = 0, at_end = 0;
-    if (events[i].applicable) {
-      at_start = result.report.sign_at_start[integrated];
-      at_end = result.report.sign_at_end[integrated++];
-    }
-    std::vector<trajectory::Crossing> own;
-    for (const EventCrossing& c : result.crossings)
-      if (c.event == i) own.push_back({.t = c.t, .t_error = c.t_error, .direction = c.direction, .values = {}});
-    writer.set_summary(static_cast<std::int64_t>(i), summarize(events[i].applicable, at_start, at_end, own));
-  }
+void write_results(trajectory::RunGroupWriter& writer, const std::vector<FlowEvent>& events, const RunResult& result) {
+  write_summaries(writer, events, result.crossings, result.report.sign_at_start, result.report.sign_at_end);
   writer.set_run(run_end(result.report, result.companion));
 }
 
@@ -88,7 +76,7 @@ void add_error_bars(const Problem& problem, trajectory::RunGroupWriter& writer, 
       writer.set_crossing_error(static_cast<std::int64_t>(i), crossing.t_error, crossing.certain);
     }
   }
-  write_summaries(writer, problem.events, result);
+  write_results(writer, problem.events, result);
 }
 
 }  // namespace
@@ -114,7 +102,7 @@ RunResult record_flow(Problem& problem, trajectory::RunGroupWriter& writer, cons
       solve(problem, solve_options(problem), {problem.experiment.solver.until, plan.times}, "", observer, listener);
   result.report.wall_seconds -= observer.seconds_beside();
   result.crossings = recorder.crossings();
-  write_summaries(writer, problem.events, result);
+  write_results(writer, problem.events, result);
   add_error_bars(problem, writer, recorder, result, listener);
   return result;
 }

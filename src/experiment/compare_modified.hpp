@@ -1,7 +1,7 @@
 #pragma once
 #include <gradflow/descent/descent.hpp>
-#include <gradflow/descent/field_derivatives.hpp>
 #include <gradflow/experiment/simulate.hpp>
+#include <gradflow/flows/field_derivatives.hpp>
 #include <gradflow/trajectory/schema.hpp>
 
 #include "experiment/problem.hpp"

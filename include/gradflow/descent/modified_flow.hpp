@@ -1,5 +1,5 @@
 #pragma once
-#include <gradflow/descent/field_derivatives.hpp>
+#include <gradflow/flows/field_derivatives.hpp>
 
 namespace gradflow {
 

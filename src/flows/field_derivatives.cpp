@@ -1,5 +1,5 @@
 #include <array>
-#include <gradflow/descent/field_derivatives.hpp>
+#include <gradflow/flows/field_derivatives.hpp>
 #include <type_traits>
 
 #include "taylor.hpp"

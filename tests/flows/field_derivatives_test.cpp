@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <gradflow/descent/field_derivatives.hpp>
+#include <gradflow/flows/field_derivatives.hpp>
 
 #include "support/flow_cases.hpp"
 #include "support/problems.hpp"

@@ -7,6 +7,7 @@
 #include <gradflow/analysis/phases.hpp>
 #include <optional>
 
+#include "cli/comparison_rates.hpp"
 #include "cli/format.hpp"
 #include "cli/results.hpp"
 
@@ -55,8 +56,10 @@ std::string count(const RunReader& run, const std::string& name) {
   return end.outcome >= 0 && place < end.counts.size() ? fmt::format("{}", end.counts[place]) : "-";
 }
 
-std::string figure(double value) { return std::isnan(value) ? "-" : fmt::format("{:.3g}", value); }
-std::string figure(const Json& value) { return figure(value.is_number() ? value.get<double>() : trajectory::unknown); }
+std::string end_figure(const RunReader& run, const char* name) {
+  const Json value = end_value(run, name);
+  return figure(value.is_number() ? value.get<double>() : trajectory::unknown);
+}
 
 struct Crossing {
   double t, error;
@@ -115,11 +118,41 @@ std::vector<Story> stories(const ComparisonReader& comparison) {
   return result;
 }
 
+/// The last row at which a descent without a flow time has had the flow's loss.
+struct EqualLoss {
+  double flow_t, t, distance, logits;
+};
+
+std::optional<EqualLoss> equal_loss(const ComparisonReader& comparison, std::size_t descent) {
+  const std::size_t descents = comparison.labels().size();
+  const auto at = [&](const char* column, std::size_t row) {
+    return comparison.column(column).values[row * descents + descent];
+  };
+  const std::vector<double> t = comparison.column("equal_loss_t").values;
+  for (std::size_t row = comparison.t().size(); row-- > 0;)
+    if (const double own = t[row * descents + descent]; std::isfinite(own))
+      return EqualLoss{.flow_t = comparison.t()[row],
+                       .t = own,
+                       .distance = at("equal_loss_distance", row),
+                       .logits = at("equal_loss_distance_logits", row)};
+  return {};
+}
+
+std::string equal_losses_text(const ComparisonReader& comparison) {
+  Rows rows{{"", "at equal loss", "steps x rate", "flow's t", "distance", "of the logits"}};
+  for (std::size_t d = 0; d < comparison.labels().size(); ++d)
+    if (const auto last = equal_loss(comparison, d))
+      rows.push_back({fmt::format("{}", d), comparison.labels()[d], figure(last->t), figure(last->flow_t),
+                      figure(last->distance), figure(last->logits)});
+  if (rows.size() == 1) return "";
+  return "\n" + table(rows) + "The smallest loss that both have had; the file has all (comparison/equal_loss_...).\n";
+}
+
 std::string descents_text(const ComparisonReader& comparison) {
   const RunReader flow = comparison.flow();
   Rows rows{{"", "", "steps", "gradients", "outcome", "largest distance", "at t", "at the end", "loss at the end"},
             {"", "flow", count(flow, "accepted"), flow.end().outcome < 0 ? "-" : fmt::format("{}", evaluations(flow)),
-             flow.outcome(flow.end().outcome), "", "", "", figure(end_value(flow, "loss"))}};
+             flow.outcome(flow.end().outcome), "", "", "", end_figure(flow, "loss")}};
   bool other_time = false;
   for (std::int64_t d = 0; d < comparison.descents(); ++d) {
     const auto number = static_cast<std::size_t>(d);
@@ -129,12 +162,13 @@ std::string descents_text(const ComparisonReader& comparison) {
     other_time |= !flow_time;
     rows.push_back({fmt::format("{}", d), comparison.labels()[number] + (flow_time ? "" : " *"), count(run, "steps"),
                     count(run, "gradients"), run.outcome(run.end().outcome), figure(apart.largest), figure(apart.at),
-                    figure(apart.end), figure(end_value(run, "loss"))});
+                    figure(apart.end), end_figure(run, "loss")});
   }
   return table(rows) +
          "Distance: |theta_d - theta_f| / |theta_f| over all parameters, at equal t. Gradients of the flow: its "
          "evaluations,\nthose for events and outputs included, those of its error bars not.\n" +
-         (other_time ? "*: its t is steps x rate and no flow time; loss_below compares at equal loss.\n" : "");
+         (other_time ? "*: its t is steps x rate and no flow time: compare it at equal loss.\n" : "") +
+         equal_losses_text(comparison);
 }
 
 std::string events_side_by_side(const ComparisonReader& comparison) {
@@ -168,41 +202,6 @@ std::string events_side_by_side(const ComparisonReader& comparison) {
          "crossings those that the flow does not have are left out, but for the last.\n";
 }
 
-/// The group `fits`, row by row.
-struct Fit {
-  std::string method, reference;
-  double order, error;
-  int rates;
-};
-
-std::vector<Fit> fits(const ComparisonReader& comparison) {
-  const trajectory::Arrays group = comparison.fits();
-  const auto labels = [&](const char* name) {
-    return std::ranges::find(group.dimensions, name, &trajectory::Dimension::name)->labels;
-  };
-  const auto values = [&](const char* name) {
-    return std::get<std::vector<double>>(std::ranges::find(group.arrays, name, &trajectory::Array::name)->values);
-  };
-  const std::vector<double> order = values("order"), error = values("order_error"), rates = values("rates_used");
-  std::vector<Fit> result;
-  for (const std::string& method : labels("method"))
-    for (const std::string& reference : labels("reference")) {
-      const std::size_t i = result.size();
-      result.push_back({method, reference, order[i], error[i], std::isnan(rates[i]) ? 0 : static_cast<int>(rates[i])});
-    }
-  return result;
-}
-
-std::string fits_text(const ComparisonReader& comparison) {
-  Rows rows{{"method", "from the", "order in the rate", "rates"}};
-  for (const Fit& fit : fits(comparison))
-    if (!std::isnan(fit.order))
-      rows.push_back({fit.method, fit.reference == "flow" ? "flow" : "modified flow of " + fit.reference,
-                      with_error(fit.order, fit.error), fmt::format("{}", fit.rates)});
-  if (rows.size() == 1) return "No order can be fitted: it takes two rates of a rule that follows the flow.\n";
-  return table(rows) + "By least squares of log(largest distance) against log(rate), with the standard error.\n";
-}
-
 Json descents_json(const ComparisonReader& comparison) {
   Json descents = Json::array();
   for (std::int64_t d = 0; d < comparison.descents(); ++d) {
@@ -222,7 +221,13 @@ Json descents_json(const ComparisonReader& comparison) {
                         {"largest_distance", number(apart.largest)},
                         {"largest_distance_t", number(apart.at)},
                         {"distance_end", number(apart.end)},
-                        {"loss_end", end_value(run, "loss")}});
+                        {"loss_end", end_value(run, "loss")},
+                        {"equal_loss", nullptr}});
+    if (const auto last = equal_loss(comparison, place))
+      descents.back()["equal_loss"] = {{"flow_t", number(last->flow_t)},
+                                       {"t", number(last->t)},
+                                       {"distance", number(last->distance)},
+                                       {"distance_logits", number(last->logits)}};
   }
   return descents;
 }
@@ -253,28 +258,22 @@ Json events_json(const ComparisonReader& comparison) {
 }  // namespace
 
 std::string comparison_text(const ComparisonReader& comparison) {
-  return descents_text(comparison) + "\n" + events_side_by_side(comparison) + "\n" + fits_text(comparison);
+  return descents_text(comparison) + "\n" + events_side_by_side(comparison) + "\n" + rates_text(comparison);
 }
 
 Json comparison_json(const ComparisonReader& comparison) {
   const RunReader flow = comparison.flow();
-  Json orders = Json::array();
-  for (const Fit& fit : fits(comparison))
-    orders.push_back({{"method", fit.method},
-                      {"reference", fit.reference},
-                      {"order", number(fit.order)},
-                      {"order_error", number(fit.error)},
-                      {"rates", fit.rates}});
-  return {{"flow",
-           {{"outcome", flow.end().outcome < 0 ? Json(nullptr) : Json(flow.outcome(flow.end().outcome))},
-            {"message", flow.end().message},
-            {"evaluations", evaluations(flow)},
-            {"statistics", statistics_json(flow)},
-            {"t_end", flow.t().empty() ? Json(nullptr) : number(flow.t().back())},
-            {"loss_end", end_value(flow, "loss")}}},
-          {"descents", descents_json(comparison)},
-          {"events", events_json(comparison)},
-          {"fits", orders}};
+  Json json{{"flow",
+             {{"outcome", flow.end().outcome < 0 ? Json(nullptr) : Json(flow.outcome(flow.end().outcome))},
+              {"message", flow.end().message},
+              {"evaluations", evaluations(flow)},
+              {"statistics", statistics_json(flow)},
+              {"t_end", flow.t().empty() ? Json(nullptr) : number(flow.t().back())},
+              {"loss_end", end_value(flow, "loss")}}},
+            {"descents", descents_json(comparison)},
+            {"events", events_json(comparison)}};
+  json.update(rates_json(comparison));
+  return json;
 }
 
 }  // namespace gradflow::cli

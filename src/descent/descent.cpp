@@ -44,7 +44,7 @@ Descent::Descent(const Flow<double>& flow, Update update, std::uint64_t seed)
   for (std::size_t i = 0; const double scale : {rho.W * M, rho.W_V, rho.W_K, rho.W_Q}) {
     const Index end = begin + blocks[i++].size();
     for (; begin < end; begin = std::min(end, begin + longest_stretch))
-      if (scale > 0) stretches_.push_back({begin, std::min(longest_stretch, end - begin), scale});
+      stretches_.push_back({begin, std::min(longest_stretch, end - begin), scale});
   }
   start(flow.initial_state());
 }
@@ -61,8 +61,7 @@ void Descent::start(std::span<const double> x) {
     throw std::invalid_argument("descent: the state has components that are not finite");
   const auto size = static_cast<Index>(dimension);
   x_ = Eigen::Map<const Eigen::ArrayXd>(x.data(), size);
-  next_ = x_;
-  f_.setZero(size);
+  next_.setZero(size);
   const Kind kind = update_.rule().kind;
   const bool momentum = kind == Kind::heavy_ball || kind == Kind::nesterov;
   first_.setZero(momentum || kind == Kind::adam ? size : 0);
@@ -76,7 +75,7 @@ void Descent::start(std::span<const double> x) {
 }
 
 bool Descent::step() {
-  const std::span<double> derivative(f_.data(), static_cast<std::size_t>(f_.size()));
+  const std::span<double> derivative(next_.data(), static_cast<std::size_t>(next_.size()));
   if (batches_)
     flow_.batch_derivative(state(), batches_->next(), derivative);
   else
@@ -95,16 +94,20 @@ bool Descent::step() {
   return true;
 }
 
-/// Writes a stretch of the next state; returns by how much it lets the loss fall, to first order.
+/// Makes a stretch of the derivative one of the next state; returns by how much it lets the loss fall, to first order.
 double Descent::move(const Stretch& stretch) {
   const auto at = [&](Eigen::ArrayXd& values) { return values.segment(stretch.begin, stretch.size); };
   const auto number = [&](std::string_view name) { return update_.parameter(name); };
-  auto g = at(f_), next = at(next_);
+  auto g = at(next_);
+  if (stretch.scale == 0) {  // frozen
+    g = at(x_);
+    return 0;
+  }
   if (stretch.scale != 1) g /= stretch.scale;
   const double eta = update_.rate() * stretch.scale;
   const auto go = [&](const auto& direction) {
     const double fall = eta * (g * direction).sum();
-    next = at(x_) + eta * direction;
+    g = at(x_) + eta * direction;  // entry by entry, each read before it is written
     return fall;
   };
   const auto average = [&](Eigen::ArrayXd& memory, double decay, const auto& value) {
@@ -117,6 +120,7 @@ double Descent::move(const Stretch& stretch) {
     v = beta * v + g;
     return v;
   };
+  Eigen::Array<double, Eigen::Dynamic, 1, 0, longest_stretch, 1> direction;
   switch (update_.rule().kind) {
     case Kind::gd:
     case Kind::sgd:
@@ -131,17 +135,17 @@ double Descent::move(const Stretch& stretch) {
       const double beta1 = number("beta1"), beta2 = number("beta2"), k = static_cast<double>(steps_ + 1);
       const double correction1 = 1 / (1 - std::pow(beta1, k)), correction2 = 1 / (1 - std::pow(beta2, k));
       const auto m = average(first_, beta1, g), s = average(second_, beta2, g.square());
-      next = correction1 * m / ((correction2 * s).sqrt() + number("epsilon"));
-      return go(next);
+      direction = correction1 * m / ((correction2 * s).sqrt() + number("epsilon"));
+      return go(direction);
     }
     case Kind::rmsprop: {
       const auto s = average(second_, number("alpha"), g.square());
-      next = g / (s.sqrt() + number("epsilon"));
-      return go(next);
+      direction = g / (s.sqrt() + number("epsilon"));
+      return go(direction);
     }
     case Kind::sign:
-      next = g.unaryExpr([](double value) { return value > 0 ? 1.0 : value < 0 ? -1.0 : 0.0; });
-      return go(next);
+      direction = g.unaryExpr([](double value) { return value > 0 ? 1.0 : value < 0 ? -1.0 : 0.0; });
+      return go(direction);
   }
   return go(g);
 }

@@ -109,6 +109,23 @@ double Update::time(Index step) const {
   return static_cast<double>(step) * rate_ / (momentum ? 1 - parameter("beta") : 1);
 }
 
+std::optional<double> Update::stability_limit() const {
+  switch (rule_->kind) {
+    case Kind::gd:
+    case Kind::sgd:
+      return 2;
+    case Kind::heavy_ball:
+      return 2 * (1 + parameter("beta"));
+    case Kind::nesterov:
+      return 2 * (1 + parameter("beta")) / (1 + 2 * parameter("beta"));
+    case Kind::adam:
+    case Kind::rmsprop:
+    case Kind::sign:
+      break;
+  }
+  return {};
+}
+
 Index Update::steps_until(double t) const {
   // The quotient of a whole step's time may come out a few units in the last place below the whole number.
   const double steps = std::floor(t / time(1) * (1 + 4 * std::numeric_limits<double>::epsilon()));

@@ -30,7 +30,8 @@ DescentRun::DescentRun(const Problem& problem, const Flow<double>& flow, Update 
       descent_(flow, update, problem.experiment.seed),
       result_{.label = std::move(label), .update = update, .report = {}, .crossings = {}},
       moment_(flow),
-      row_(problem.observables.size()) {
+      row_(problem.observables.size()),
+      progress_(listener, flow, problem.clock, update.time(end), result_.label.c_str()) {
   for (std::size_t i = 0; i < problem.events.size(); ++i)
     if (problem.events[i].applicable) event_rows_.push_back(i);
   result_.report.sign_at_start.assign(event_rows_.size(), 0);
@@ -92,18 +93,8 @@ void DescentRun::crossing(const StepCrossing& crossing, std::span<const double> 
   result_.crossings.push_back(found);
 }
 
-void DescentRun::step(Index, double t, std::span<const double> x) {
-  if (!listener_.wants_progress()) return;
-  const double until = descent_.update().time(end_);
-  moment_.set(t, x);
-  listener_.progress({.t = t,
-                      .until = until,
-                      .clock_fraction = problem_.clock.tau(t) / problem_.clock.tau(until),
-                      .loss = moment_.forward().loss,
-                      .steps = descent_.steps(),
-                      .evaluations = descent_.gradients(),
-                      .wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(),
-                      .solve = result_.label.c_str()});
+void DescentRun::step(Index step, double t, std::span<const double> x) {
+  progress_.tell(t, x, step, descent_.gradients());
 }
 
 void DescentRun::record() {

@@ -5,6 +5,7 @@
 #include <gradflow/trajectory/writer.hpp>
 
 #include "experiment/problem.hpp"
+#include "experiment/progress_teller.hpp"
 
 namespace gradflow {
 
@@ -69,7 +70,7 @@ class DescentRun final : private DescentObserver {
   Moment moment_;
   std::vector<double> row_;
   Index last_record_ = -1;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  ProgressTeller progress_;
 };
 
 }  // namespace gradflow

@@ -4,7 +4,8 @@
 #include <array>
 #include <gradflow/descent/descent.hpp>
 
-#include "experiment/compare_fits.hpp"
+#include "experiment/compare_curvature.hpp"
+#include "experiment/compare_rates.hpp"
 #include "experiment/compare_table.hpp"
 #include "experiment/recorder.hpp"
 
@@ -42,37 +43,37 @@ RunDescription describe_descent(RunDescription description, const Update& update
   return description;
 }
 
-trajectory::Arrays describe_fits(const std::vector<Update>& updates, const std::vector<std::string>& labels) {
-  std::vector<std::string> methods;
+trajectory::Arrays describe_fits(const std::vector<Update>& updates, const ComparisonLabels& labels) {
   std::vector<double> rates;
-  for (const Update& update : updates) {
-    if (methods.empty() || methods.back() != update.rule().name) methods.emplace_back(update.rule().name);
-    rates.push_back(update.rate());
-  }
-  return {
-      {{"model", "distance = c rate^order: least squares of log(largest_distance) against log(rate)"}},
-      {{"method", methods}, {"reference", fit_references()}, {"descent", labels}},
-      {{"order", {"method", "reference"}, std::vector<double>{}, "1", "order of the distance in the rate"},
-       {"order_error", {"method", "reference"}, std::vector<double>{}, "1", "standard error of the order"},
-       {"rates_used", {"method", "reference"}, std::vector<double>{}, "1", "number of rates that the order rests on"},
-       {"largest_distance",
-        {"descent", "reference"},
-        std::vector<double>{},
-        "1",
-        "largest distance over the times at which all descents of the method have one"},
-       {"rate", {"descent"}, rates, "1", "rate of each descent"}}};
+  for (const Update& update : updates) rates.push_back(update.rate());
+  const std::vector<std::string> line{"method", "reference"}, point{"descent", "reference"};
+  const std::vector<double> later;
+  return {{{"model", "distance = c rate^order: least squares of log(largest_distance) against log(rate)"}},
+          {{"method", labels.methods}, {"reference", fit_references()}, {"descent", labels.descents}},
+          {{"order", line, later, "1", "order of the distance in the rate"},
+           {"order_error", line, later, "1", "standard error of the order"},
+           {"order_confidence", line, later, "1", "half the width of its 95 % interval, by Student's t"},
+           {"rates_used", line, later, "1", "number of rates that the order rests on"},
+           {"largest_distance", point, later, "1",
+            "largest distance over the times at which all descents of the method have one"},
+           {"order_at_rate", point, later, "1", "order between this rate and the method's next smaller one"},
+           {"rate", {"descent"}, rates, "1", "rate of each descent"}}};
 }
 
 }  // namespace
 
 trajectory::ComparisonDescription describe_comparison(const Problem& problem, const std::vector<Update>& updates,
-                                                      const std::vector<std::string>& labels,
+                                                      const ComparisonLabels& labels, std::size_t curvature_samples,
                                                       const std::string& command_line) {
   trajectory::ComparisonDescription description{.attributes = {},
                                                 .flow = describe(problem, command_line),
                                                 .descents = {},
                                                 .comparison = comparison_series(labels),
-                                                .fits = describe_fits(updates, labels)};
+                                                .results = {{"fits", describe_fits(updates, labels)}}};
+  if (curvature_samples > 0)
+    description.results.emplace_back("curvature", describe_curvature(curvature_samples, updates, labels));
+  if (const std::vector<double>& eps = problem.experiment.descent->eps; !eps.empty())
+    description.results.emplace_back("learning_rate", describe_rates(eps, labels));
   for (const Attribute& attribute : description.flow.attributes) {
     constexpr std::array whole{"title",   "program", "version",  "commit", "build",
                                "created", "command", "settings", "seed"};

@@ -1,3 +1,5 @@
+#include <gradflow/observables/observables.hpp>
+
 #include "experiment/settings_keys.hpp"
 
 namespace gradflow::settings {
@@ -40,6 +42,7 @@ void describe_task(Keys& keys, CoOccurrenceTask& v) {
   keys.choice("fillers", v.fillers, {"uniform", "distinct"});
   keys.pair("targets", v.targets, count());
   keys.optional("common", v.common, count());
+  keys.optional("test_samples", v.test_samples, count());
   keys.list("class", v.classes, describe_class);
 }
 
@@ -62,6 +65,7 @@ void describe_task(Keys& keys, TextTask& v) {
   keys.value("min_count", &v.min_count, count());
   keys.optional("max_length", v.max_length, count(2).because("A unit of one word cannot hold both targets."));
   keys.optional("limit", v.limit, count());
+  keys.optional("test_share", v.test_share, inside(0, 1));
 }
 
 void describe_task(Keys& keys, Task& v) {
@@ -134,6 +138,8 @@ void describe_save(Keys& keys, Save& v) {
   keys.value("records", &v.records, count(2).because("t = 0 and t = until are always recorded."));
   keys.optional("states", v.states, count(2).because("The first and the last state are always saved."));
   keys.optional("words", v.words, count().with_at_least_one());
+  keys.value("observables", &v.observables,
+             one_of(observables_on_request()).because("All other observables are always recorded."));
   keys.value("checkpoint_seconds", &v.checkpoint_seconds, above(0));
 }
 
@@ -165,6 +171,11 @@ void describe_descent(Keys& keys, Descent& v) {
   keys.value("momentum", &v.momentum, Rule{.text = ">= 0 and < 1", .holds = [](double x) { return x >= 0 && x < 1; }});
   keys.value("batch", &v.batch, count());
   keys.value("modified", &v.modified, from_to(std::int64_t{2}, std::int64_t{3}));
+  keys.value("curvature", &v.curvature,
+             Rule{.text = "0 (none), or from 2 to 1000000",
+                  .holds = [](double x) { return x == 0 || (x >= 2 && x <= 1'000'000); }}
+                 .because("The first sample is taken at t = 0 and the last at t = until."));
+  keys.value("eps", &v.eps, inside(0, 1));
 }
 
 }  // namespace

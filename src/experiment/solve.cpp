@@ -1,6 +1,6 @@
 #include "experiment/solve.hpp"
 
-#include <chrono>
+#include "experiment/progress_teller.hpp"
 
 namespace gradflow {
 namespace {
@@ -13,9 +13,7 @@ class Reporting final : public solvers::Observer<double> {
       : observer_(observer),
         listener_(listener),
         stepper_(stepper),
-        until_(until),
-        name_(name),
-        moment_(*problem.flow) {}
+        progress_(listener, *problem.flow, stepper.clock(), until, name) {}
 
   void output(std::size_t index, double t, std::span<const double> x) override { observer_.output(index, t, x); }
   void crossing(const solvers::Crossing<double>& c, std::span<const double> x) override { observer_.crossing(c, x); }
@@ -23,29 +21,15 @@ class Reporting final : public solvers::Observer<double> {
   bool interrupt() override { return listener_.interrupt() || observer_.interrupt(); }
   void step(const solvers::Step<double>& step, std::span<const double> x) override {
     observer_.step(step, x);
-    ++steps_;
-    if (!listener_.wants_progress()) return;
-    moment_.set(step.t, x);
-    listener_.progress(
-        {.t = step.t,
-         .until = until_,
-         .clock_fraction = stepper_.clock().tau(step.t) / stepper_.clock().tau(until_),
-         .loss = moment_.forward().loss,
-         .steps = steps_,
-         .evaluations = stepper_.evaluations(),
-         .wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(),
-         .solve = name_});
+    progress_.tell(step.t, x, ++steps_, stepper_.evaluations());
   }
 
  private:
   solvers::Observer<double>& observer_;
   Listener& listener_;
   const solvers::Stepper<double>& stepper_;
-  double until_;
-  const char* name_;
-  Moment moment_;
+  ProgressTeller progress_;
   solvers::Index steps_ = 0;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace

@@ -32,24 +32,29 @@ void check_labels(const ComparisonDescription& description) {
 }
 
 /// Reals that have no values yet are unknown.
-Arrays filled(Arrays fits) {
-  for (Array& array : fits.arrays) {
-    const storage::Shape shape = shape_of(fits.dimensions, array.dimensions, array.name);
+Arrays filled(Arrays arrays) {
+  for (Array& array : arrays.arrays) {
+    const storage::Shape shape = shape_of(arrays.dimensions, array.dimensions, array.name);
     const auto size = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
     auto* values = std::get_if<std::vector<double>>(&array.values);
     if (values && values->empty()) values->assign(static_cast<std::size_t>(size), unknown);
   }
-  return fits;
+  return arrays;
 }
 
-/// The arrays of a group that can be given other values, by name.
-std::map<std::string, Dataset> results(const Group& group, const Arrays& arrays) {
-  std::map<std::string, Dataset> result;
-  for (const Array& array : arrays.arrays) {
-    Dataset data = group.open_dataset(array.name);
-    if (data.kind() == Kind::real) result.emplace(array.name, std::move(data));
+/// The arrays that can be given other values, by group and name.
+using Results = std::map<std::pair<std::string, std::string>, Dataset>;
+
+Results create_results(Group& root, const ComparisonDescription& description) {
+  Results results;
+  for (const auto& [name, arrays] : description.results) {
+    const Group group = create_arrays(root, name, filled(arrays));
+    for (const Array& array : arrays.arrays) {
+      Dataset data = group.open_dataset(array.name);
+      if (data.kind() == Kind::real) results.emplace(std::pair(name, array.name), std::move(data));
+    }
   }
-  return result;
+  return results;
 }
 
 }  // namespace
@@ -63,7 +68,7 @@ class ComparisonWriter::Implementation {
         flow(file, "flow", description.flow),
         descents(create_descents(description.descents)),
         comparison(create_comparison(description)),
-        fits(results(create_arrays(root, "fits", filled(description.fits)), description.fits)) {
+        results(create_results(root, description)) {
     file->publish();
   }
 
@@ -86,7 +91,7 @@ class ComparisonWriter::Implementation {
   RunGroupWriter flow;
   std::vector<RunGroupWriter> descents;
   Table& comparison;
-  std::map<std::string, Dataset> fits;
+  Results results;
 };
 
 ComparisonWriter::ComparisonWriter(const std::filesystem::path& path, const ComparisonDescription& description,
@@ -110,10 +115,11 @@ void ComparisonWriter::compare(double t, std::span<const double> values) {
   file.change([&] { file.append(implementation_->comparison, t, values); });
 }
 
-void ComparisonWriter::set_result(const std::string& name, std::span<const double> values) {
+void ComparisonWriter::set_result(const std::string& group, const std::string& name, std::span<const double> values) {
   implementation_->file->change([&] {
-    const auto found = implementation_->fits.find(name);
-    if (found == implementation_->fits.end()) misuse("the group fits has no array of reals " + name);
+    const auto found = implementation_->results.find({group, name});
+    if (found == implementation_->results.end())
+      misuse(fmt::format("the group {} has no array of reals {}", group, name));
     Dataset& data = found->second;
     if (std::ssize(values) != data.rows() * data.row_size())
       misuse(fmt::format("{} values were given for {}, which has {}", values.size(), data.place().object,
@@ -187,6 +193,10 @@ Dimension ComparisonReader::dimension(const std::string& name) const {
   return read_dimension(implementation_->root.open_dataset("comparison/" + name));
 }
 
-Arrays ComparisonReader::fits() const { return read_arrays(implementation_->root.open_group("fits")); }
+bool ComparisonReader::has_results(const std::string& group) const { return implementation_->root.has(group); }
+
+Arrays ComparisonReader::results(const std::string& group) const {
+  return read_arrays(implementation_->root.open_group(group));
+}
 
 }  // namespace gradflow::trajectory

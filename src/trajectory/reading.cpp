@@ -2,11 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace gradflow::trajectory {
 
 using storage::Dataset;
 using storage::Group;
 using storage::Kind;
+
+Grown::Grown(Group group) : group_(std::move(group)), t_(group_.open_dataset("t").read<double>()) {
+  t_.erase(std::ranges::find_if(t_, [](double t) { return !std::isfinite(t); }), t_.end());
+}
 
 Dataset Grown::open(const std::string& name) const {
   Dataset column = group_.open_dataset(name);

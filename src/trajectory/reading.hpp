@@ -11,10 +11,11 @@
 /// What the readers of a run and of a comparison share. Every function throws FileError.
 namespace gradflow::trajectory {
 
-/// The committed rows of a growing group: it reads t first, because the writer writes it last.
+/// The committed rows of a growing group: it reads t first, because the writer writes it last. A kill can leave t longer
+/// than what was written of it, which then is NaN; those rows are not committed.
 class Grown {
  public:
-  explicit Grown(storage::Group group) : group_(std::move(group)), t_(group_.open_dataset("t").read<double>()) {}
+  explicit Grown(storage::Group group);
 
   const std::vector<double>& t() const { return t_; }
   std::int64_t rows() const { return std::ssize(t_); }

@@ -28,6 +28,8 @@ records = 30
 methods = ["gd", "adam"]
 rates = [0.04, 0.02, 0.01]
 modified = [2]
+curvature = 7
+eps = [0.01]
 """
 LABELS = ["gd 0.04", "gd 0.02", "gd 0.01", "adam 0.04", "adam 0.02", "adam 0.01"]
 
@@ -65,10 +67,37 @@ def test_document_says_what_the_file_holds(made):
         assert document["flow"]["evaluations"] == sum(v for k, v in counts.items() if k.startswith("evaluations_"))
         orders = {(f["method"], f["reference"]): f for f in document["fits"]}
         assert orders["gd", "flow"]["order"] == file["fits/order"][0, 0]
+        assert orders["gd", "order 2"]["order_end"] == file["comparison/order"][-1, 0, 1]
     assert orders["gd", "flow"]["order"] == pytest.approx(1, abs=0.15)
     assert orders["gd", "order 2"]["order"] == pytest.approx(2, abs=0.15)
     assert orders["gd", "flow"]["rates"] == 3 and orders["gd", "order 3"]["order"] is None
-    assert orders["adam", "flow"] == {"method": "adam", "reference": "flow", "order": None, "order_error": None, "rates": 0}
+    assert orders["adam", "flow"] == {"method": "adam", "reference": "flow", "order": None, "order_error": None,
+                                      "order_confidence": None, "order_end": None, "order_end_error": None, "rates": 0}
+
+
+def test_rates_and_equal_losses_are_reported(made):
+    path, document = made
+    with h5py.File(path) as file:
+        curvature = document["curvature"]
+        assert curvature["sharpness"] == list(file["curvature/sharpness"]) and len(curvature["t"]) == 7
+        assert curvature["eta_sharpness_start"][:3] == [d["rate"] * curvature["sharpness"][0] for d in document["descents"][:3]]
+        assert curvature["eta_sharpness_start"][3:] == [None] * 3 == curvature["stability_limit"][3:]
+        request = document["learning_rates"][0]
+        gd = request["methods"]["gd"]
+        assert request["eps"] == 0.01 and gd["largest"] < gd["too_large"] < 1.05 * gd["largest"]
+        assert gd["largest_distance"] <= 0.01 < gd["too_large_distance"] and request["methods"]["adam"]["trials"] == 0
+        assert 10 ** request["log10_estimate"] < gd["largest"]
+        for i, descent in enumerate(document["descents"]):
+            last = descent["equal_loss"]
+            if i < 3:
+                assert last is None
+                continue
+            row = list(file["comparison/t"]).index(last["flow_t"])
+            assert last["distance"] == file["comparison/equal_loss_distance"][row, i]
+            assert last["t"] == file["comparison/equal_loss_t"][row, i]
+    text = gradflow(path.parent, "show", path.name).stdout
+    assert "eta * sharpness" in text and "largest rate found" in text and "at equal loss" in text
+    assert "no bound" in text
 
 
 def test_events_stand_side_by_side(made):
@@ -93,7 +122,8 @@ def test_opens_in_xarray_as_it_is(made):
     assert distances.distance_matrix.dims == ("t", "descent", "matrix")
     assert set(distances.data_vars) == {
         "descent_t", "distance", "distance_matrix", "distance_logits", "difference_loss", "distance_G",
-        "difference_attention", "distance_order2", "distance_order3"}
+        "difference_attention", "distance_order2", "distance_order3", "equal_loss_t", "equal_loss_distance",
+        "equal_loss_distance_logits", "equal_loss_distance_G", "equal_loss_difference_attention", "order", "order_error"}
     assert float(distances.distance.isel(t=0, descent=0)) == 0
     assert bool(distances.distance_order3.isnull().all())
     assert bool(distances.distance_order2.sel(descent=LABELS[3:]).isnull().all())
@@ -105,6 +135,10 @@ def test_opens_in_xarray_as_it_is(made):
         assert float(loss[at] - flow[at]) == pytest.approx(float(distances.difference_loss[at, 1]), abs=1e-14)
     fits = xr.open_dataset(path, group="fits", engine="h5netcdf")
     assert fits.order.dims == ("method", "reference")
+    assert distances.order.dims == ("t", "method", "reference")
+    rates = xr.open_dataset(path, group="learning_rate", engine="h5netcdf")
+    assert rates.largest.dims == ("request", "method") and float(rates.eps[0]) == 0.01
+    assert xr.open_dataset(path, group="curvature", engine="h5netcdf").sharpness.dims == ("sample",)
     with h5py.File(path) as file:
         assert file["descents/0"].attrs["method"] == "gd" and file["flow"].attrs["method"] == "dopri5"
         assert set(file["descents/0"]) == set(file["flow"])

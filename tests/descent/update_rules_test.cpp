@@ -55,6 +55,32 @@ TEST(UpdateRulesTest, TakeTheParametersGiven) {
   EXPECT_EQ(adam.parameter("epsilon"), 1e-4);
 }
 
+// On L = lambda x^2 / 2 a rule is a linear recursion: below the limit it dies away, above it grows.
+TEST(UpdateRulesTest, StabilityLimitIsThatOfTheRecursion) {
+  const auto grows = [](const Update& update, double eta_lambda) {
+    const double beta = update.rule().parameters.empty() ? 0 : update.parameter("beta");
+    const bool nesterov = update.rule().kind == UpdateRule::Kind::nesterov;
+    double x = 1, v = 0;
+    for (int k = 0; k < 20000; ++k) {
+      const double g = -x;
+      v = beta * v + g;
+      x += eta_lambda * (nesterov ? g + beta * v : v);
+      if (std::abs(x) > 1e6) return true;
+    }
+    return false;
+  };
+  for (const char* rule : {"gd", "heavy-ball", "nesterov"})
+    for (const double beta : {0.0, 0.3, 0.9}) {
+      if (beta > 0 && rule == std::string_view("gd")) continue;
+      const Update update = rule == std::string_view("gd") ? Update(rule, 1) : Update(rule, 1, Given{{"beta", beta}});
+      const double limit = update.stability_limit().value();
+      EXPECT_FALSE(grows(update, 0.99 * limit)) << rule << beta;
+      EXPECT_TRUE(grows(update, 1.01 * limit)) << rule << beta;
+    }
+  EXPECT_EQ(Update("sgd", 1).stability_limit(), 2);
+  for (const char* rule : {"adam", "rmsprop", "sign"}) EXPECT_FALSE(Update(rule, 1).stability_limit());
+}
+
 TEST(UpdateRulesTest, RefuseWhatTheyCannotUse) {
   EXPECT_THAT(message_of([] { Update("sgdm", 0.1); }),
               AllOf(HasSubstr("unknown update rule 'sgdm'"), HasSubstr("gd, heavy-ball, nesterov, adam")));

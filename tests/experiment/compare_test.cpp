@@ -1,14 +1,18 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <fstream>
 #include <gradflow/experiment/compare.hpp>
+#include <gradflow/flows/curvature.hpp>
 #include <gradflow/trajectory/comparison.hpp>
+#include <numbers>
 #include <solvers/solve.hpp>
 
 #include "experiment/compare_fits.hpp"
 #include "experiment/compare_plan.hpp"
+#include "experiment/compare_rates.hpp"
 #include "support/experiments.hpp"
 
 // The flow beside its descents, from settings to the comparison's file.
@@ -92,7 +96,7 @@ TEST_F(CompareTest, DistancesFallWithTheirOrders) {
     EXPECT_TRUE(reader.closed());
     EXPECT_EQ(reader.labels(), (std::vector<std::string>{"gd 0.04", "gd 0.02", "gd 0.01", "heavy-ball 0.04",
                                                          "heavy-ball 0.02", "heavy-ball 0.01"}));
-    for (const trajectory::Array& array : reader.fits().arrays)
+    for (const trajectory::Array& array : reader.results("fits").arrays)
       if (array.name == "order") {
         const auto& order = std::get<std::vector<double>>(array.values);
         EXPECT_EQ(order[1], result.fits[1].order);
@@ -319,12 +323,177 @@ TEST(ComparisonPlanTest, RatesThatDivideEachOtherMeetInEveryRow) {
   }
 }
 
+/// One of the file's groups of results, by name.
+std::vector<double> results(const ComparisonReader& reader, const std::string& group, const std::string& name) {
+  for (const trajectory::Array& array : reader.results(group).arrays)
+    if (array.name == name) return std::get<std::vector<double>>(array.values);
+  throw std::invalid_argument("no result " + name);
+}
+
+TEST_F(CompareTest, OrdersAreFittedAtEveryTime) {
+  run(small + solver + save + "[descent]\nmethods = ['sign', 'gd']\nrates = [0.04, 0.02, 0.01]\n");
+  const ComparisonReader reader(file());
+  const trajectory::Values order = reader.column("order"), error = reader.column("order_error");
+  ASSERT_EQ(order.shape, (std::vector<std::int64_t>{std::ssize(reader.t()), 2, 3}));
+  const std::vector<double> x{std::log(0.04), std::log(0.02), std::log(0.01)};
+  EXPECT_TRUE(std::isnan(order.values[3]));  // at t = 0 nothing is apart
+  for (std::size_t row = 1; row < reader.t().size(); ++row) {
+    std::vector<double> y;
+    for (std::int64_t d = 3; d < 6; ++d) y.push_back(std::log(column("distance", d)[row]));
+    EXPECT_EQ(order.values[row * 6 + 3], fit_line(x, y).slope);
+    EXPECT_EQ(error.values[row * 6 + 3], fit_line(x, y).error);
+    EXPECT_TRUE(std::isnan(order.values[row * 6])) << "sign descent has no flow time";
+    EXPECT_TRUE(std::isnan(order.values[row * 6 + 4])) << "there was no modified flow";
+  }
+  const std::vector<double> between = results(reader, "fits", "order_at_rate"),
+                            distance = results(reader, "fits", "largest_distance");
+  for (std::size_t d = 3; d < 5; ++d)
+    EXPECT_NEAR(between[3 * d], std::log2(distance[3 * d] / distance[3 * (d + 1)]), 1e-13);  // rounding
+  EXPECT_TRUE(std::isnan(between[15]));
+}
+
+TEST_F(CompareTest, RulesWithoutFlowTimeAreComparedAtEqualLoss) {
+  run(small + solver + save + "[descent]\nmethods = ['gd', 'adam']\nrates = [0.02]\n");
+  const ComparisonReader reader(file());
+  const Flow<double>& flow = comparison_->flow();
+  const auto solution = solvers::solve<double>(flow, flow.initial_state(), {20, reader.t()},
+                                               {.method = "fehlberg78", .tolerances = {1e-12, 1e-14}});
+  Descent descent(flow, comparison_->updates()[1]);
+  Moment moment(flow);
+  const auto loss_of = [&](std::span<const double> x) {
+    moment.set(0, x);
+    return moment.forward().loss;
+  };
+  double loss = loss_of(descent.state()), before = loss;
+  const std::vector<double> t = column("equal_loss_t", 1), distance = column("equal_loss_distance", 1);
+  for (std::size_t row = 0; row < reader.t().size(); ++row) {
+    const double level = loss_of(solution.x[row]);
+    while (loss > level && descent.steps() < 1000) {
+      ASSERT_TRUE(descent.step());
+      before = std::exchange(loss, loss_of(descent.state()));
+    }
+    if (row == 0 || loss > level) continue;  // at t = 0 they are one, but for rounding
+    EXPECT_LE(t[row], descent.time() + 1e-12);
+    EXPECT_GE(t[row], descent.time() - 0.02 - 1e-12);
+    // Linear in the logarithm of the loss, from the step before.
+    EXPECT_NEAR(std::log(level), std::log(loss) + (descent.time() - t[row]) / 0.02 * std::log(before / loss), 1e-8);
+    const Weights<double> own = flow.weights(descent.state()), of_flow = flow.weights(solution.x[row]);
+    const double squares = (own.W - of_flow.W).squaredNorm() + (own.W_V - of_flow.W_V).squaredNorm() +
+                           (own.W_K - of_flow.W_K).squaredNorm() + (own.W_Q - of_flow.W_Q).squaredNorm();
+    const double sizes =
+        of_flow.W.squaredNorm() + of_flow.W_V.squaredNorm() + of_flow.W_K.squaredNorm() + of_flow.W_Q.squaredNorm();
+    EXPECT_NEAR(distance[row], std::sqrt(squares / sizes), 1e-10);
+  }
+  EXPECT_TRUE(std::isfinite(t.back()));  // Adam is the faster one
+  EXPECT_TRUE(std::ranges::all_of(column("equal_loss_t", 0), [](double value) { return std::isnan(value); }));
+}
+
+TEST_F(CompareTest, TheRateForADistanceIsBracketed) {
+  const std::string toml = small + solver + save;
+  const ComparisonResult result =
+      run(toml + "[descent]\nmethods = ['gd', 'heavy-ball', 'adam']\nrates = [0.04]\neps = [0.002, 0.01]\n");
+  ASSERT_EQ(result.rates.size(), 4U);  // not of adam
+  const ComparisonReader reader(file());
+  const std::vector<double> in_file = results(reader, "learning_rate", "largest"),
+                            estimate = results(reader, "learning_rate", "log10_estimate");
+  ASSERT_EQ(in_file.size(), 6U);
+  EXPECT_EQ(in_file[0], *result.rates[0].largest);
+  EXPECT_EQ(in_file[4], *result.rates[3].largest);
+  EXPECT_TRUE(std::isnan(in_file[5]));
+  EXPECT_NEAR(estimate[1] - estimate[0], std::log10(5), 1e-12);  // it is in proportion to eps
+  EXPECT_LT(std::pow(10, estimate[0]), *result.rates[0].largest);
+  for (const RateSearch& search : std::vector(result.rates)) {
+    SCOPED_TRACE(search.method);
+    ASSERT_TRUE(search.largest && search.too_large);
+    EXPECT_LE(*search.too_large, 1.05 * *search.largest);
+    EXPECT_LE(*search.largest_distance, search.eps);
+    EXPECT_GT(*search.too_large_distance, search.eps);
+    // Once more, as descents of a comparison of its own.
+    for (const double rate : {*search.largest, *search.too_large}) {
+      run(toml + fmt::format("[descent]\nmethods = ['{}']\nrates = [{}]\n", search.method, rate));
+      const double distance = largest(column("distance", 0));
+      if (rate == *search.largest)
+        EXPECT_NEAR(distance, *search.largest_distance, 1e-9);  // two solves of the flow, at rtol 1e-12
+      else
+        EXPECT_GT(distance, search.eps);
+    }
+  }
+}
+
+TEST_F(CompareTest, CurvatureIsSampledAlongTheFlow) {
+  for (const std::string& start : {small, wide}) {
+    run(start + solver + save + "[descent]\nmethods = ['gd', 'nesterov', 'sign']\nrates = [0.02]\ncurvature = 6\n");
+    const ComparisonReader reader(file());
+    const std::vector<double> t = results(reader, "curvature", "t"),
+                              sharpness = results(reader, "curvature", "sharpness"),
+                              smallest = results(reader, "curvature", "curvature_min"),
+                              gradient = results(reader, "curvature", "gradient");
+    ASSERT_EQ(t.size(), 6U);
+    const std::vector<double> records = reader.flow().t();
+    for (const double time : t) EXPECT_TRUE(std::ranges::binary_search(records, time));
+    EXPECT_EQ(t.front(), 0);
+    EXPECT_EQ(t.back(), 20);
+    const Weights<double> weights = make_start(comparison_->experiment(), comparison_->task());
+    const auto full = FieldDerivatives::of_full_flow(comparison_->task(), weights);
+    const Flow<double>& flow = full.flow();
+    const auto solution = solvers::solve<double>(flow, flow.initial_state(), {20, t},
+                                                 {.method = "fehlberg78", .tolerances = {1e-12, 1e-14}});
+    for (std::size_t i = 0; i < t.size(); ++i) {
+      const Curvature expected = curvature(full, solution.x[i]);
+      EXPECT_NEAR(sharpness[i], expected.largest, 1e-8 * expected.largest);
+      EXPECT_NEAR(smallest[i], expected.smallest, 2e-6 * expected.largest);  // twice the bar of its residual
+      std::vector<double> f(solution.x[i].size());
+      flow.derivative(0, solution.x[i], f);
+      EXPECT_NEAR(gradient[i], std::sqrt(f.back()), 1e-9 * gradient[i]);
+    }
+    const double most = largest(sharpness);
+    EXPECT_EQ(results(reader, "curvature", "eta_sharpness_largest")[0], 0.02 * most);
+    EXPECT_EQ(results(reader, "curvature", "eta_sharpness_largest_t")[1],
+              t[static_cast<std::size_t>(std::ranges::find(sharpness, most) - sharpness.begin())]);
+    EXPECT_NEAR(results(reader, "curvature", "stability_limit")[1], 2 * 1.9 / 2.8, 1e-15);
+    EXPECT_TRUE(std::isnan(results(reader, "curvature", "eta_sharpness_start")[2]));
+  }
+  run(small + solver + save + "[descent]\nrates = [0.02]\ncurvature = 0\n");
+  EXPECT_FALSE(ComparisonReader(file()).has_results("curvature"));
+  EXPECT_FALSE(ComparisonReader(file()).has_results("learning_rate"));
+}
+
+TEST(RateSearchTest, BracketsWhereTheDistanceGoesThroughEps) {
+  RateSearch wanted;
+  wanted.eps = 1e-3;
+  const auto search = [&](double guess, auto distance) {
+    return search_rate(wanted, guess, 1e-9, 10, [&](double rate) { return RateTrial{distance(rate), true}; });
+  };
+  for (const double guess : {1e-12, 1e-6, 0.02, 100.0})
+    for (const double order : {0.5, 1.0, 3.0}) {
+      const RateSearch found = search(guess, [&](double rate) { return 1e-3 * std::pow(rate / 0.0123, order); });
+      EXPECT_LE(*found.largest, 0.0123);
+      EXPECT_GT(*found.too_large, 0.0123);
+      EXPECT_LE(*found.too_large, 1.05 * *found.largest);
+      EXPECT_LT(found.trials, 40);
+    }
+  const RateSearch wild = search(1.0, [](double rate) { return rate > 1e-4 ? HUGE_VAL : 0.0; });
+  EXPECT_LE(*wild.largest, 1e-4);
+  EXPECT_GT(*wild.too_large, 1e-4);
+  const RateSearch all = search(1.0, [](double) { return 0.0; });
+  EXPECT_EQ(*all.largest, 10);
+  EXPECT_FALSE(all.too_large);
+  const RateSearch none = search(1.0, [](double) { return 1.0; });
+  EXPECT_EQ(*none.too_large, 1e-9);
+  EXPECT_FALSE(none.largest);
+  const RateSearch cut = search_rate(wanted, 1, 1e-9, 10, [](double) { return RateTrial{0, false}; });
+  EXPECT_EQ(cut.trials, 0);
+  EXPECT_FALSE(cut.largest || cut.too_large);
+}
+
 TEST(OrderFitTest, LineThroughKnownPoints) {
   const std::vector<double> x{0, 1, 2}, y{1, 3, 5}, bent{0, 1, 0};
   EXPECT_DOUBLE_EQ(fit_line(x, y).slope, 2);
   EXPECT_NEAR(fit_line(x, y).error, 0, 1e-15);
   EXPECT_DOUBLE_EQ(fit_line(x, bent).slope, 0);
   EXPECT_DOUBLE_EQ(fit_line(x, bent).error, std::sqrt((2.0 / 3) / 1 / 2));  // residual sum 2/3, one degree, Sxx 2
+  // Student's t of one degree of freedom, Cauchy's law: its quantile at 0.975 is tan(0.475 pi).
+  EXPECT_NEAR(fit_line(x, bent).confidence, std::sqrt(1.0 / 3) * std::tan(0.475 * std::numbers::pi), 1e-12);
   EXPECT_TRUE(std::isnan(fit_line(std::span(x).first(2), std::span(y).first(2)).error));
   EXPECT_TRUE(std::isnan(fit_line(std::span(x).first(1), std::span(y).first(1)).slope));
 }

@@ -228,6 +228,7 @@ words = 640
 fillers = "distinct"
 targets = [4, 5]
 common = 6
+test_samples = 30
 [[task.class]]
 name = "both"
 words = [4, 5, 6]
@@ -262,6 +263,7 @@ max_step = 2
 records = 10
 states = 3
 words = [4, 640]
+observables = ["sharpness", "attention"]
 checkpoint_seconds = 1.5
 [phases]
 aligned = [0, 1]
@@ -282,6 +284,8 @@ rates = [0.5]
 momentum = 0.5
 batch = 7
 modified = [3]
+curvature = 9
+eps = [0.01, 0.1]
 )";
 
 TEST(Settings, EveryKeyArrives) {
@@ -289,17 +293,17 @@ TEST(Settings, EveryKeyArrives) {
   EXPECT_EQ(x.name, "run 7");
   EXPECT_EQ(x.source, "folder/experiment.toml");
   EXPECT_EQ(x.seed, 12u);
-  CoOccurrenceTask task{120, 6, 640, Fillers::distinct, {4, 5}, 6, {}};
+  CoOccurrenceTask task{120, 6, 640, Fillers::distinct, {4, 5}, 6, {}, 30};
   task.classes = {{"both", {4, 5, 6}, 1, 1, 4}, {"neither", {}, -1, 3, 4}};
   EXPECT_EQ(std::get<CoOccurrenceTask>(x.task), task);
   EXPECT_EQ(x.model, (Model{1280, 7, {StartKind::orthogonal, 0.1, 0.2, 0, 1e-3, {}, {}}}));
   EXPECT_EQ(x.flow, (Flow{Formulation::full, {0, 2, 0.5, 3}}));
   EXPECT_EQ(x.solver, (Solver{"fehlberg78", 1e-6, 1e-9, 1e8, ClockKind::log, 0.25, false, 10, 11, 3.5, 1e-5, 2.0}));
-  EXPECT_EQ(x.save, (Save{10, 3, {{4, 640}}, 1.5}));
+  EXPECT_EQ(x.save, (Save{10, 3, {{4, 640}}, 1.5, {"sharpness", "attention"}}));
   EXPECT_EQ(x.phases, (Phases{{0, 1}, {}, {0.5}, {3}, 2, 1e7}));
   EXPECT_EQ(x.events, (std::vector<Event>{{"loss_1e-6", "loss", 1e-6, -1, true, ""}}));
-  EXPECT_EQ(x.events.at(0).where, "folder/experiment.toml:53:1");
-  EXPECT_EQ(x.descent, (Descent{{"heavy-ball", "gd"}, {0.5}, 0.5, 7, {3}}));
+  EXPECT_EQ(x.events.at(0).where, "folder/experiment.toml:55:1");
+  EXPECT_EQ(x.descent, (Descent{{"heavy-ball", "gd"}, {0.5}, 0.5, 7, {3}, 9, {0.01, 0.1}}));
 }
 
 TEST(Settings, AnEmptyFileIsThePapersExperiment) {
@@ -413,7 +417,7 @@ TEST(Settings, WrittenSettingsReadBackEqual) {
       "",
       every_key,
       text_task,
-      text_task + "common = \"c\"\nunit = \"line\"\nmin_count = 3\nmax_length = 9\nlimit = 10\n",
+      text_task + "common = \"c\"\nunit = \"line\"\nmin_count = 3\nmax_length = 9\nlimit = 10\ntest_share = 0.25\n",
       "task = {kind = \"file\", path = \"a.jsonl\", words = 9, targets = [8, 9]}\n",
       "model.start = {kind = \"file\", path = \"run.h5\", snapshot = 4}\n",
       "flow.formulation = \"coupled\"\nmodel.start = {kind = \"file\", path = \"run.h5\", snapshot = 4}\n",

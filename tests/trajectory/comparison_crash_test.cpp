@@ -22,7 +22,7 @@ void write_rows(ComparisonWriter& writer, std::int64_t rows) {
   for (std::int64_t row = 0; row < rows; ++row) {
     example::write_row(writer, row);
     if (row % 50 == 0) example::write_snapshot(writer.descent(row / 50 % example::descents), static_cast<double>(row));
-    writer.set_result("order", std::vector<double>(2, static_cast<double>(row)));
+    writer.set_result("fits", "order", std::vector<double>(2, static_cast<double>(row)));
     writer.flush();
   }
 }

@@ -60,7 +60,7 @@ void write_comparison(const std::filesystem::path& path) {
     writer.descent(i).set_run({2, "descent " + std::to_string(i), {i, 1000}, 2.5});
   }
   writer.flow().set_run({0, "the flow", {160, 1000}, 2.5});
-  writer.set_result("order", std::vector<double>{1, 2});
+  writer.set_result("fits", "order", std::vector<double>{1, 2});
   writer.close();
 }
 
@@ -88,13 +88,13 @@ TEST(Comparison, GivesBackWhatWasWritten) {
     EXPECT_EQ(distance.values[3 * row + 2], 10 * comparison.t()[row] + 2);
     EXPECT_EQ(matrices.values[12 * row + 11], 10 * comparison.t()[row] + 14);
   }
-  const Arrays fits = comparison.fits();
-  EXPECT_EQ(fits.attributes, given.fits.attributes);
+  const Arrays fits = comparison.results("fits");
+  EXPECT_EQ(fits.attributes, given.results[0].second.attributes);
   ASSERT_EQ(fits.arrays.size(), 4u);
   EXPECT_EQ(std::get<0>(fits.arrays[0].values), (std::vector<double>{1, 2}));
   EXPECT_TRUE(std::isnan(std::get<0>(fits.arrays[1].values).at(0)));
-  EXPECT_EQ(fits.arrays[2].values, given.fits.arrays[2].values);
-  EXPECT_EQ(fits.arrays[3].values, given.fits.arrays[3].values);
+  EXPECT_EQ(fits.arrays[2].values, given.results[0].second.arrays[2].values);
+  EXPECT_EQ(fits.arrays[3].values, given.results[0].second.arrays[3].values);
 
   expect_rows(comparison.flow(), 300, 0.25);
   EXPECT_EQ(comparison.flow().end().message, "the flow");
@@ -152,8 +152,9 @@ TEST(Comparison, ACommitIsOfAllRuns) {
     EXPECT_EQ(rows(), (Rows{0, 0, 0, 0})) << "a row was committed by itself";
     writer.descent(0).flush();
     EXPECT_EQ(rows(), (Rows{1, 1, 2, 1}));
-    writer.set_result("order", std::vector<double>{3, 4});
-    EXPECT_EQ(std::get<0>(ComparisonReader(path).fits().arrays[0].values), (std::vector<double>{3, 4})) << "at once";
+    writer.set_result("fits", "order", std::vector<double>{3, 4});
+    EXPECT_EQ(std::get<0>(ComparisonReader(path).results("fits").arrays[0].values), (std::vector<double>{3, 4}))
+        << "at once";
     example::write_row(writer, 1);
     example::write_snapshot(writer.flow(), 0);
     EXPECT_EQ(rows(), (Rows{2, 2, 3, 2})) << "a snapshot is committed at once";
@@ -175,7 +176,7 @@ TEST(Comparison, MayHaveNoDescentsOrFits) {
   const ComparisonReader comparison(folder / "compare.h5");
   EXPECT_EQ(comparison.descents(), 0);
   EXPECT_TRUE(comparison.t().empty());
-  EXPECT_TRUE(comparison.fits().arrays.empty());
+  EXPECT_FALSE(comparison.has_results("fits"));
   EXPECT_TRUE(comparison.flow().t().empty());
 }
 
@@ -248,9 +249,9 @@ TEST(Comparison, RefusesMisuse) {
   refuses([](ComparisonDescription& wrong) { wrong.comparison.dimensions[0] = {"descent", 3}; });
   refuses([](ComparisonDescription& wrong) { wrong.comparison = {}; });
   refuses([](ComparisonDescription& wrong) { wrong.descents[2].observables.columns[1].name = "q0"; });
-  refuses([](ComparisonDescription& wrong) { wrong.fits.arrays[0].dimensions = {"nowhere"}; });
-  refuses([](ComparisonDescription& wrong) { wrong.fits.arrays[2].values = std::vector<double>(2); });
-  refuses([](ComparisonDescription& wrong) { wrong.fits.arrays[1].name = "order"; });
+  refuses([](ComparisonDescription& wrong) { wrong.results[0].second.arrays[0].dimensions = {"nowhere"}; });
+  refuses([](ComparisonDescription& wrong) { wrong.results[0].second.arrays[2].values = std::vector<double>(2); });
+  refuses([](ComparisonDescription& wrong) { wrong.results[0].second.arrays[1].name = "order"; });
 
   ComparisonWriter writer(folder / "compare.h5", example::comparison());
   EXPECT_NE(file_error([&] { ComparisonWriter(folder / "compare.h5", example::comparison()); }).find("exists already"),
@@ -258,9 +259,9 @@ TEST(Comparison, RefusesMisuse) {
   EXPECT_THROW(writer.descent(3), std::invalid_argument);
   EXPECT_THROW(writer.descent(-1), std::invalid_argument);
   EXPECT_THROW(writer.compare(0, std::vector<double>(example::comparison_values + 1)), std::invalid_argument);
-  EXPECT_THROW(writer.set_result("order", std::vector<double>(3)), std::invalid_argument);
-  EXPECT_THROW(writer.set_result("rates", std::vector<double>(1)), std::invalid_argument) << "integers";
-  EXPECT_THROW(writer.set_result("nothing", {}), std::invalid_argument);
+  EXPECT_THROW(writer.set_result("fits", "order", std::vector<double>(3)), std::invalid_argument);
+  EXPECT_THROW(writer.set_result("fits", "rates", std::vector<double>(1)), std::invalid_argument) << "integers";
+  EXPECT_THROW(writer.set_result("fits", "nothing", {}), std::invalid_argument);
   EXPECT_THROW(writer.descent(1).set_summary(2, {}), std::invalid_argument);
   EXPECT_THROW(writer.descent(1).record(0, {}), std::invalid_argument);
   example::write_row(writer, 0);
@@ -280,7 +281,7 @@ TEST(Comparison, WhatFailsInOneRunFailsInAll) {
   expect_error("was removed while", [&] { writer.descent(2).flush(); });
   expect_error("was removed while", [&] { writer.flow().record(1, example::row_at(1)); });
   expect_error("was removed while", [&] { writer.compare(1, example::comparison_at(1)); });
-  expect_error("was removed while", [&] { writer.set_result("order", std::vector<double>(2)); });
+  expect_error("was removed while", [&] { writer.set_result("fits", "order", std::vector<double>(2)); });
   writer.close();  // says nothing again
   EXPECT_EQ(files_in(folder), 0u);
 }

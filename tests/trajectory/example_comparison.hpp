@@ -34,12 +34,13 @@ inline ComparisonDescription comparison() {
   result.comparison.dimensions = {{"descent", names}, {"matrix", std::vector<std::string>{"W", "W_V", "W_K", "W_Q"}}};
   result.comparison.columns = {{"distance", {"descent"}, "1", "relative distance from the flow", "at equal flow times"},
                                {"distance_matrix", {"descent", "matrix"}, "1", "the same of each matrix", ""}};
-  result.fits.attributes = {{"model", std::string("c rate^p")}};
-  result.fits.dimensions = {{"rule", std::vector<std::string>{"gd"}}, {"t_fit", 2}};
-  result.fits.arrays = {{"order", {"rule", "t_fit"}, {}, "1", "exponent of the rate"},
-                        {"constant", {}, {}, "1", "factor"},
-                        {"smallest_rate", {"rule"}, std::vector<double>{0.1}, "1", "known from the start"},
-                        {"rates", {"rule"}, std::vector<std::int64_t>{descents}, "1", "how many rates"}};
+  Arrays& fits = result.results.emplace_back("fits", Arrays()).second;
+  fits.attributes = {{"model", std::string("c rate^p")}};
+  fits.dimensions = {{"rule", std::vector<std::string>{"gd"}}, {"t_fit", 2}};
+  fits.arrays = {{"order", {"rule", "t_fit"}, {}, "1", "exponent of the rate"},
+                 {"constant", {}, {}, "1", "factor"},
+                 {"smallest_rate", {"rule"}, std::vector<double>{0.1}, "1", "known from the start"},
+                 {"rates", {"rule"}, std::vector<std::int64_t>{descents}, "1", "how many rates"}};
   return result;
 }
 

@@ -89,6 +89,11 @@ TEST_F(Files, RunReaderSaysWhatIsWrongWithAPart) {
   fails("short_summary.h5", "events/summary/ups: is damaged", [](auto path) { RunReader(path).summary(); });
 }
 
+// What a kill between growing t and writing it leaves behind.
+TEST_F(Files, RowsWhoseTimeIsNotWrittenAreNotCommitted) {
+  EXPECT_EQ(RunReader(*folder / "unwritten.h5").crossings().size(), RunReader(*folder / "run.h5").crossings().size());
+}
+
 TEST_F(Files, ArrayFileReadsNumbersOfAnyWidth) {
   const ArrayFile file(*folder / "arrays.h5");
   EXPECT_EQ(file.reals("float32", 2).values, (std::vector<double>{1, 2, 3, 4, 5, 6}));

@@ -56,10 +56,10 @@ class Descent {
   const Flow<double>& flow_;
   Update update_;
   std::uint64_t seed_;
-  std::vector<Stretch> stretches_;  // of the matrices that are not frozen
+  std::vector<Stretch> stretches_;  // all of the state but its last component
   // Eigen's own memory, which it aligns: where its loops begin and end, and with that the last bits, never depend on
   // where the arrays stand.
-  Eigen::ArrayXd x_, next_, f_;       // state, the next one, the flow's derivative
+  Eigen::ArrayXd x_, next_;           // the state; the flow's derivative there, which becomes the next state
   Eigen::ArrayXd first_, second_;     // moments of the gradient, as far as the rule has them
   std::unique_ptr<Batches> batches_;  // of sgd
   Index steps_ = 0, gradients_ = 0;

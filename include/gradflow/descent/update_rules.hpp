@@ -1,6 +1,7 @@
 #pragma once
 #include <gradflow/tasks/task.hpp>
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -55,6 +56,10 @@ class Update {
   /// lagging by beta / (1 - beta) and beta^2 / (1 - beta) steps. A time of the flow where the rule has one; elsewhere
   /// no more than steps times rate.
   double time(Index step) const;
+  /// The largest eta lambda at which steps on a quadratic of curvature lambda (per unit of flow time, as in
+  /// gradflow/flows/curvature.hpp) do not grow: 2; with momentum 2 (1 + beta) and 2 (1 + beta) / (1 + 2 beta)
+  /// (heavy-ball, nesterov). Absent where the rule is not linear in the gradient.
+  std::optional<double> stability_limit() const;
   /// The last step that does not stand after t >= 0, but for rounding. Throws std::invalid_argument where that is not a
   /// whole number below 2^53.
   Index steps_until(double t) const;

@@ -28,7 +28,21 @@ struct OrderFit {
   std::string reference;  ///< "flow", "order 2", "order 3"
   double order;           ///< NaN with fewer than two rates
   double order_error;     ///< its standard error; NaN with fewer than three
+  double confidence;      ///< half the width of its 95 % interval (Student's t); NaN with fewer than three
   std::size_t rates;      ///< how many it rests on
+};
+
+/// How small a method's rate must be for it to stay within a relative distance eps of the flow: a bracket, by trial.
+/// Each trial is a descent beside the flow over the whole time, compared at the flow's records (each moved down to a
+/// whole step). The distance need not grow with the rate everywhere; between the two it goes through eps.
+struct RateSearch {
+  std::string method;
+  double eps = 0;
+  /// The largest rate found that stays within, and its distance.
+  std::optional<double> largest, largest_distance;
+  /// The smallest one found that does not, and how far it was when it was given up.
+  std::optional<double> too_large, too_large_distance;
+  Index trials = 0;
 };
 
 struct ComparisonResult {
@@ -36,7 +50,8 @@ struct ComparisonResult {
   std::vector<DescentResult> descents;
   std::vector<ModifiedResult> modified;
   std::vector<OrderFit> fits;
-  bool interrupted = false;  ///< by the listener, in whichever part
+  std::vector<RateSearch> rates;  ///< of each rule that follows the flow, for each settings::Descent::eps
+  bool interrupted = false;       ///< by the listener, in whichever part
 };
 
 /// The gradient flow of an experiment beside discrete descents from the same start, made ready: everything checked,
@@ -59,13 +74,15 @@ class Comparison {
   const std::vector<std::string>& labels() const;  ///< one a descent: "gd 0.1"
 
   /// Solves the flow as Simulation::run does; all descents go along with it, each with its own events, and are compared
-  /// with it as it passes. Then each modified flow, beside its descent once more. Everything goes to `file` as it comes
-  /// (contract: the file of compare). A descent that diverges is a result. The listener hears of the flow's crossings,
-  /// and of everybody's progress. Throws FileError when the file cannot be written (also when it exists and not
-  /// `overwrite`).
+  /// with it as it passes. Then each modified flow, beside its descent once more, and the searches for rates.
+  /// Everything goes to `file` as it comes (contract: the file of compare). A descent that diverges is a result. The
+  /// listener hears of the flow's crossings, and of everybody's progress. Throws FileError when the file cannot be
+  /// written (also when it exists and not `overwrite`).
   ///
   /// The times of comparison are those of the flow's records, each moved down to the last whole step of the descent
   /// whose steps are longest. A descent that has no step there is compared with the flow at its own last step before.
+  /// One whose rule has no flow time is compared at equal loss as well: at its first step whose loss is no larger than
+  /// the flow's at the row.
   /// Descents whose rules look at single entries run at full width. Where the flow is stopped by an event, the descents
   /// go on to their own end; where it fails, they end with it. settings::Solver::max_wall_seconds counts the descents'
   /// time too, as far as they go along with the flow.

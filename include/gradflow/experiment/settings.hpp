@@ -29,8 +29,9 @@ struct CoOccurrenceTask {
   std::int64_t samples = 60, length = 5, words = 64;  ///< n, L, d
   Fillers fillers = Fillers::uniform;
   std::array<std::int64_t, 2> targets{1, 2};
-  std::optional<std::int64_t> common = 3;  ///< absent where the settings give targets and no common word
-  std::vector<TaskClass> classes;          ///< `read` fills in the paper's four classes unless given
+  std::optional<std::int64_t> common = 3;    ///< absent where the settings give targets and no common word
+  std::vector<TaskClass> classes;            ///< `read` fills in the paper's four classes unless given
+  std::optional<std::int64_t> test_samples;  ///< fresh samples for loss_test and accuracy_test; none unless given
   bool operator==(const CoOccurrenceTask&) const = default;
 };
 
@@ -52,6 +53,7 @@ struct TextTask {
   std::int64_t min_count = 1;              ///< rarer words are left out (targets and common word never)
   std::optional<std::int64_t> max_length;  ///< units with more words are left out
   std::optional<std::int64_t> limit;       ///< at most so many units, from the start of the text
+  std::optional<double> test_share;        ///< of the units, held back as test samples; none unless given
   bool operator==(const TextTask&) const = default;
 };
 
@@ -104,6 +106,7 @@ struct Save {
   std::optional<std::int64_t> states;              ///< 20, or as many as fit into 256 MB, unless given
   std::optional<std::vector<std::int64_t>> words;  ///< tracked words, from 1; targets and common word unless given
   double checkpoint_seconds = 30;
+  std::vector<std::string> observables;  ///< recorded beside those that always are
   bool operator==(const Save&) const = default;
 };
 
@@ -139,6 +142,8 @@ struct Descent {
   double momentum = 0.9;               ///< beta of heavy-ball and nesterov
   std::int64_t batch = 16;             ///< samples in a minibatch of sgd
   std::vector<std::int64_t> modified;  ///< orders of the modified flows set beside gd (2, 3) and heavy-ball (2)
+  std::int64_t curvature = 25;         ///< samples of the Hessian's spectrum along the flow; 0: none
+  std::vector<double> eps;  ///< relative distances in parameters for which the largest rate is looked for
   bool operator==(const Descent&) const = default;
 };
 

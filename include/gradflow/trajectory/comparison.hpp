@@ -10,11 +10,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// The file of a comparison: a run of the flow, runs of discrete descents from the same start, and how far they are
 /// apart. Its groups: `flow` and `descents/0`, `descents/1`, ..., each laid out as the root of a run's own file;
-/// `comparison`, which grows along t; `fits`, fixed arrays that are known at the end.
+/// `comparison`, which grows along t; and groups of fixed arrays whose numbers come later, such as `fits`.
 namespace gradflow::trajectory {
 
 /// Everything about a comparison that is known before it starts.
@@ -23,7 +24,8 @@ struct ComparisonDescription {
   RunDescription flow;
   std::vector<RunDescription> descents;
   Series comparison;  ///< among its dimensions is `descent`, with a label for each of `descents`
-  Arrays fits;        ///< reals without values are unknown until ComparisonWriter::set_result() gives them
+  /// Further groups by their names; reals without values are unknown until ComparisonWriter::set_result() gives them.
+  std::vector<std::pair<std::string, Arrays>> results;
 };
 
 /// Writes a comparison's file as RunWriter does a run's: others can read it meanwhile, a kill at any moment leaves
@@ -45,8 +47,8 @@ class ComparisonWriter {
 
   /// A row of `comparison` at flow time t: the values of all columns, one after the other, each row-major.
   void compare(double t, std::span<const double> values);
-  /// Replaces the values of one of the arrays of reals of `fits`, row-major, at once.
-  void set_result(const std::string& name, std::span<const double> values);
+  /// Replaces the values of one of the arrays of reals of ComparisonDescription::results, row-major, at once.
+  void set_result(const std::string& group, const std::string& name, std::span<const double> values);
 
   /// Commits all rows that are still gathered, of all runs.
   void flush();
@@ -94,7 +96,9 @@ class ComparisonReader {
   Values column(const std::string& name) const;
   /// A coordinate of `comparison`; labels, or positions as text.
   Dimension dimension(const std::string& name) const;
-  Arrays fits() const;
+  bool has_results(const std::string& group) const;
+  /// One of ComparisonDescription::results. Throws FileError where the file has none of that name.
+  Arrays results(const std::string& group) const;
 
  private:
   class Implementation;

@@ -1,0 +1,33 @@
+#include "experiment/compare_equal_loss.hpp"
+
+#include <cmath>
+
+namespace gradflow {
+
+EqualLoss::EqualLoss(const Flow<double>& flow, const Update& update, Index end, std::uint64_t seed, Listener& listener)
+    : descent_(flow, update, seed), moment_(flow), end_(end), listener_(listener), loss_(loss_here()), before_(loss_) {}
+
+double EqualLoss::loss_here() {
+  moment_.set(0, descent_.state());
+  return moment_.forward().loss;
+}
+
+bool EqualLoss::advance(double loss) {
+  while (!(loss_ <= loss)) {
+    if (descent_.steps() >= end_ || listener_.interrupt() || !descent_.step()) {
+      end_ = descent_.steps();
+      return false;
+    }
+    before_ = std::exchange(loss_, loss_here());
+  }
+  return true;
+}
+
+double EqualLoss::t(double loss) const {
+  const double after = descent_.time();
+  if (!(before_ > loss_)) return after;  // at its start
+  const double step = descent_.update().time(1);
+  return after - step * std::log(loss / loss_) / std::log(before_ / loss_);
+}
+
+}  // namespace gradflow

@@ -174,7 +174,7 @@ def test_existing_files_and_wrong_settings(made):
     assert path.read_bytes() == before
     forced = gradflow(path.parent, "compare", "small.toml", "-o", "other.h5", "--set", "descent.modified=[]",
                       "--set", "descent.methods=['gd']")
-    assert forced.returncode == 0 and "order in the rate" in forced.stdout and "gd 0.04: 500 steps" in forced.stderr
+    assert forced.returncode == 0 and "order of the largest distance" in forced.stdout and "gd 0.04: 500 steps" in forced.stderr
     again = gradflow(path.parent, "compare", "small.toml", "-o", "other.h5", "--force", "--quiet",
                      "--set", "descent.rates=[0.04]", "--set", "descent.modified=[]")
     assert again.returncode == 0 and "No order can be fitted" in again.stdout

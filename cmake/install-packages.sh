@@ -7,13 +7,13 @@ set -euo pipefail
 declare -A packages=(
   [build]="g++ cmake ninja-build pkg-config libboost-dev libeigen3-dev libhdf5-dev libtomlplusplus-dev libcli11-dev libfmt-dev
            nlohmann-json3-dev libicu-dev"
-  [tests]="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-h5py python3-h5netcdf python3-matplotlib python3-pandas
-           python3-pytest python3-scipy python3-xarray"
+  [tests]="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-h5py python3-h5netcdf python3-ipykernel
+           python3-matplotlib python3-nbclient python3-pandas python3-pytest python3-scipy python3-xarray"
   [coverage]="gcovr"
 )
 declare -A purpose=(
   [build]="to compile gradflow (compiler, CMake, libraries)"
-  [tests]="to test it (GoogleTest, RapidCheck; Python, which reads the files back and computes the same things independently)"
+  [tests]="to test it (GoogleTest, RapidCheck; Python, to read files, compute the same independently, run the notebooks)"
   [coverage]="to report which lines the tests reach"
 )
 

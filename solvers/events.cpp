@@ -100,6 +100,7 @@ void EventLocator<Real>::resume(const Stepper<Real>& stepper, EventMemory<Real> 
   if (events_.empty()) return;
   memory_ = std::move(memory);
   values_ = values_at(stepper, stepper.tau(), stepper.state());
+  calls_ = 0;  // the other locator has counted its values here
 }
 
 /// Where, in interval i, a function with one sign at both ends could still have passed through zero and back.

@@ -72,7 +72,10 @@ class Integration {
 
  private:
   Counts& counts() { return report_.counts; }
-  void remember() { report_.continuation = {next_step_, control_.previous_ratio(), locator_.memory()}; }
+  void remember() {
+    report_.continuation = {next_step_, control_.previous_ratio(), locator_.memory()};
+    counts().event_calls = locator_.calls();
+  }
 
   template <class Work>
   void counted(Index& purpose, Work work) {
@@ -129,7 +132,7 @@ class Integration {
     report_.smallest_step = counts().accepted == 0 ? h : std::min(report_.smallest_step, h);
     report_.largest_step = std::max(report_.largest_step, h);
     ++counts().accepted;
-    observer_.step({time(stepper_.tau()), h, ratio, report_.continuation}, stepper_.state());
+    observer_.step({time(stepper_.tau()), h, ratio, stepper_, report_}, stepper_.state());
   }
 
   std::optional<Outcome> reject(Real h, Real ratio) {

@@ -71,8 +71,9 @@ struct Report {
 
 template <class Real>
 struct Step {
-  Real t, clock_step, ratio;               ///< where it ended; its length in the clock's time; its error ratio (<= 1)
-  const Continuation<Real>& continuation;  ///< from its end; the stepper's save() goes with it
+  Real t, clock_step, ratio;     ///< where it ended; its length in the clock's time; its error ratio (<= 1)
+  const Stepper<Real>& stepper;  ///< stands at its end
+  const Report<Real>& report;    ///< so far; counts and continuation are those of its end. Both live until `finish`
 };
 
 /// What looks on. Sees accepted steps only and cannot change them; the default looks away.

@@ -149,14 +149,19 @@ void drop_beyond(Crossings& crossings, double end, const Crossings& own,
 std::vector<QuantityError> observable_errors(const RunReader& run, const Problem& problem, std::size_t records,
                                              const Trajectory& reference, const Trajectory& check) {
   std::vector<QuantityError> result;
+  const std::vector<std::string> recorded = run.observables();  // those that the version had which wrote the file
   std::size_t place = 0;
-  for (const Observable& row : observable_table()) {
-    const std::size_t count = problem.observables.size(row);
-    const trajectory::Values values = run.observable(row.name);
+  for (const Observable* row : problem.observables.rows()) {
+    const std::size_t count = problem.observables.size(*row);
+    if (std::ranges::find(recorded, row->name) == recorded.end()) {
+      place += count;
+      continue;
+    }
+    const trajectory::Values values = run.observable(row->name);
     if (values.values.size() < records * count)
-      throw FileError(fmt::format("{}: has {} values at {} records, but must have {} each", row.name,
+      throw FileError(fmt::format("{}: has {} values at {} records, but must have {} each", row->name,
                                   values.values.size(), records, count));
-    QuantityError quantity{row.name, {}, {}, {}};
+    QuantityError quantity{row->name, {}, {}, {}};
     for (std::size_t i = 0; i < records; ++i) {
       const auto own = std::span(values.values).subspan(i * count, count);
       const auto better = std::span(reference.records[i]).subspan(place, count);

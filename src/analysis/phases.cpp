@@ -49,9 +49,15 @@ std::vector<EventReport> read_events(const RunReader& run) {
                       .up = {},
                       .down = {},
                       .for_good = {}};
-    for (const trajectory::Crossing& c : crossings)
-      if (c.event == static_cast<std::int64_t>(i))
-        (c.direction > 0 ? event.up : event.down).push_back({c.t, c.t_error, c.slope, static_cast<int>(c.certain)});
+    const bool ended = summaries[i].true_at_end >= 0;  // else this is how things stand, as far as crossings tell
+    bool first = true;
+    for (const trajectory::Crossing& c : crossings) {
+      if (c.event != static_cast<std::int64_t>(i)) continue;
+      (c.direction > 0 ? event.up : event.down).push_back({c.t, c.t_error, c.slope, static_cast<int>(c.certain)});
+      if (!ended) event.true_at_end = c.direction > 0;
+      if (!ended && first) event.true_at_start = c.direction < 0;
+      first = false;
+    }
     if (event.true_at_end && !event.up.empty()) event.for_good = event.up.back();
     event.verdict = verdict_text(summaries[i].verdict, event.up.size() + event.down.size());
     events.push_back(std::move(event));
@@ -61,16 +67,9 @@ std::vector<EventReport> read_events(const RunReader& run) {
 
 /// T1 and its error. Of several `aligned(c)` the one with c = 0 counts, or else the first.
 void find_T1(PhasesReport& report) {
-  const auto find = [&](const std::string& name) {
-    const auto& events = report.events;
-    const auto exact = std::find_if(events.begin(), events.end(), [&](const EventReport& e) { return e.name == name; });
-    if (exact != events.end()) return exact;
-    return std::find_if(events.begin(), events.end(),
-                        [&](const EventReport& e) { return e.name.rfind(name + "(", 0) == 0; });
-  };
   for (const char* name : {"classified", "aligned"}) {
-    const auto event = find(name);
-    if (event == report.events.end() || !event->applicable || !event->true_at_end) {
+    const EventReport* event = find_event(report, name);
+    if (event == nullptr || !event->applicable || !event->true_at_end) {
       report.T1.reset();
       report.T1_error = unknown;
       return;
@@ -81,6 +80,14 @@ void find_T1(PhasesReport& report) {
 }
 
 }  // namespace
+
+const EventReport* find_event(const PhasesReport& report, const std::string& name) {
+  const auto& events = report.events;
+  auto found = std::ranges::find(events, name, &EventReport::name);
+  if (found == events.end())
+    found = std::ranges::find_if(events, [&](const EventReport& e) { return e.name.starts_with(name + "("); });
+  return found == events.end() ? nullptr : &*found;
+}
 
 PhasesReport phases(const std::filesystem::path& file) { return phases(RunReader(file)); }
 

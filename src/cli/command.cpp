@@ -16,17 +16,18 @@
 namespace gradflow::cli {
 namespace {
 
-constexpr std::array<const char*, 5> commands{"simulate", "compare", "show", "phases", "certify"};
-constexpr std::array<const char*, 1> planned{"resume"};
+constexpr std::array<const char*, 7> commands{"simulate", "resume", "compare", "show", "phases", "certify", "plot"};
 
 const char* const footer =
     "Examples:\n"
     "  gradflow simulate data/paper.toml                 integrate; writes paper.h5 here\n"
     "  gradflow simulate data/paper.toml -o s2.h5 --set seed=2\n"
+    "  gradflow resume s2.h5                             go on after a kill or an interrupt, to the same bits\n"
     "  gradflow compare data/compare-kaiming.toml        the flow beside gradient descent\n"
     "  gradflow show paper.h5                            settings, outcome, statistics, end values\n"
     "  gradflow phases paper.h5 --json                   every event with its times, for programs\n"
     "  gradflow certify paper.h5                         how far off all of it is, by a far tighter solve\n"
+    "  gradflow plot paper.h5                            the standard picture, paper.png\n"
     "\n"
     "Exit codes: 0 done; 1 the run ended before its target; 2 bad usage or settings; 3 a file cannot be read or\n"
     "written; 4 certify found an error larger than its bar; 130 interrupted (what was computed is kept). Results go\n"
@@ -46,8 +47,6 @@ void require_command(const std::vector<std::string>& arguments) {
   if (arguments.empty()) throw UsageError("what is to be done? " + list);
   const std::string& first = arguments.front();
   if (std::find(commands.begin(), commands.end(), first) != commands.end()) return;
-  if (std::find(planned.begin(), planned.end(), first) != planned.end())
-    throw UsageError(fmt::format("'{}' is not available in this version. {}", first, list));
   if (first == "-h" || first == "--help" || first == "--version") return;
   if (first.starts_with('-'))
     throw UsageError(fmt::format("'{}' is no option here; a command comes first, then its options. {}{}",
@@ -100,10 +99,12 @@ int run(const std::vector<std::string>& arguments) {
   app.footer(footer);
   Action action;
   add_simulate(app, action);
+  add_resume(app, action);
   add_compare(app, action);
   add_show(app, action);
   add_phases(app, action);
   add_certify(app, action);
+  add_plot(app, action);
   for (CLI::App* command : app.get_subcommands({})) command->allow_extras();  // refused below, in our words
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them last one first

@@ -30,10 +30,12 @@ using Action = std::function<int(const std::string& command_line)>;
 
 /// Each adds one subcommand, whose callback sets `action`.
 void add_simulate(CLI::App& app, Action& action);
+void add_resume(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_phases(CLI::App& app, Action& action);
 void add_certify(CLI::App& app, Action& action);
+void add_plot(CLI::App& app, Action& action);
 
 /// Reads the command line and does what it says. Throws UsageError, and whatever the subcommand throws.
 int run(const std::vector<std::string>& arguments);

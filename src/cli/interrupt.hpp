@@ -7,4 +7,7 @@ namespace gradflow::cli {
 void catch_interrupts();
 bool interrupt_requested();
 
+/// And SIGUSR1, by which batch systems warn, asks for a checkpoint. True once for each.
+bool checkpoint_requested();
+
 }  // namespace gradflow::cli

@@ -4,8 +4,11 @@
 #include <gradflow/analysis/phases.hpp>
 #include <gradflow/trajectory/comparison.hpp>
 
+#include "cli/claims.hpp"
 #include "cli/command.hpp"
 #include "cli/format.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/progress.hpp"
 #include "cli/results.hpp"
 
 namespace gradflow::cli {
@@ -17,9 +20,20 @@ const char* const footer =
     "Examples:\n"
     "  gradflow phases paper.h5\n"
     "  gradflow phases paper.h5 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"T1\"])'\n"
+    "  gradflow phases paper.h5 --markdown > claims.md   the claims as tables for a paper's appendix\n"
     "  gradflow phases paper-compare.h5 --descent 0      of a comparison: the first descent instead of the flow\n"
     "\n"
+    "For the claims the run is solved once more from what its file holds, with the same steps. Where the paper says\n"
+    "\"small\" or \"for some constant\", the options say what is taken for it; the report has the number itself, too.\n"
+    "\n"
     "\"up\" in the JSON document: the condition becomes true; \"down\": it is lost. NaN and infinity are null.";
+
+struct Options {
+  std::string run;
+  std::optional<std::int64_t> descent;
+  bool json = false, markdown = false, no_claims = false, quiet = false;
+  ClaimOptions claims;
+};
 
 Json crossings_json(const std::vector<CrossingReport>& crossings) {
   Json result = Json::array();
@@ -31,7 +45,7 @@ Json crossings_json(const std::vector<CrossingReport>& crossings) {
   return result;
 }
 
-Json json(const PhasesReport& report) {
+Json json(const PhasesReport& report, const std::optional<ClaimsReport>& claims) {
   Json events = Json::array();
   for (const EventReport& event : report.events)
     events.push_back({{"name", event.name},
@@ -56,7 +70,8 @@ Json json(const PhasesReport& report) {
           {"at_T1", at_T1},
           {"t_end", number(report.t_end)},
           {"finished", report.finished},
-          {"claims", Json::array()}};
+          {"claims", claims ? claims_json(*claims) : Json::array()},
+          {"claim_constants", claims ? claim_constants_json(claims->options) : Json(nullptr)}};
 }
 
 /// Which of the two conditions leaves T1 without a time.
@@ -81,7 +96,8 @@ std::string text(const PhasesReport& report) {
   if (!report.has_phases) return text;
   text += table(
       {{"T1", report.T1 ? with_error(*report.T1, report.T1_error) : "never",
-        "end of Phase 1: the later of classified and aligned, each for good" + (report.T1 ? "" : why_no_T1(report))},
+        fmt::format("end of Phase 1{}: the later of classified and aligned, each for good{}",
+                    report.finished || !report.T1 ? "" : ", as things stand", report.T1 ? "" : why_no_T1(report))},
        {"T1(C)", fmt::format("{:.6g}", report.T1_theory),
         fmt::format("the theory's: C / {}, C = {:g}", report.T1_theory_from_U ? "U(0)" : "(s1^2 m m1)",
                     report.T1_constant)},
@@ -110,30 +126,72 @@ PhasesReport read_phases(const std::string& file, std::optional<std::int64_t> de
   return phases(comparison.descent(*descent));
 }
 
+/// Of the run's own flow; of a descent, or a comparison's flow, none applies.
+ClaimsReport read_claims(const Options& options, const PhasesReport& report) {
+  if (options.descent) return claims_not_applicable("a descent is no gradient flow", options.claims);
+  if (is_hdf5(options.run) && trajectory::is_comparison(options.run))
+    return claims_not_applicable(
+        "the file is a comparison; the claims are checked of a run, which 'gradflow simulate' makes", options.claims);
+  Talk talk(options.quiet ? Talk::Volume::quiet : Talk::Volume::normal);
+  catch_interrupts();
+  return claims(options.run, report, options.claims, talk);
+}
+
+int tell_phases(const Options& options) {
+  if (options.markdown && (options.json || options.no_claims))
+    throw UsageError("--markdown is a table of the claims: it goes neither with --json nor with --no-claims");
+  try {
+    PhasesReport report = read_phases(options.run, options.descent);
+    std::optional<ClaimsReport> claims;
+    if (!options.no_claims) claims = read_claims(options, report);
+    // Of a run that was killed only the solve knows what held at the start and has not crossed since.
+    if (claims && !report.T1 && !std::isnan(claims->T1)) report.T1 = claims->T1;
+    if (options.json)
+      fmt::print("{}", document(json(report, claims)));
+    else if (options.markdown)
+      fmt::print("{}", claims_markdown(*claims));
+    else
+      fmt::print("{}{}", text(report), claims ? claims_text(*claims) : "");
+    return done;
+  } catch (const ClaimsUnfinished& reason) {
+    fmt::print(stderr, "gradflow: {}; --no-claims tells the rest\n", reason.what());
+    return interrupt_requested() ? interrupted_run : ended_early;
+  }
+}
+
+/// --small and the like.
+void add_constant(CLI::App& command, const char* name, double& value, double least, const char* description) {
+  command.add_option(name, value, description)
+      ->capture_default_str()
+      ->type_name("NUMBER")
+      ->check([least](const std::string& text) {
+        double number = 0;
+        if (CLI::detail::lexical_cast(text, number) && std::isfinite(number) && number >= least) return std::string();
+        return fmt::format("'{}' must be a number of at least {:g}", text, least);
+      });
+}
+
 }  // namespace
 
 void add_phases(CLI::App& app, Action& action) {
-  struct Options {
-    std::string run;
-    std::optional<std::int64_t> descent;
-    bool json = false;
-  };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
-      "phases",
-      "Every event of a run with its times, errors and verdict; T1 and T2 (the paper's claims are not checked yet)");
+      "phases", "Every event of a run with its times, errors and verdict; T1 and T2; the paper's claims, one by one");
   command->add_option("RUN.h5", options->run, "the run's file")->required()->type_name("");
   command->add_option("--descent", options->descent, "of a comparison: this descent, from 0, instead of the flow")
       ->type_name("N");
   command->add_flag("--json", options->json, "one JSON document and nothing else");
+  command->add_flag("--markdown", options->markdown, "the claims alone, as tables in Markdown");
+  command->add_flag("--no-claims", options->no_claims, "the events alone, without a solve");
+  ClaimOptions& constants = options->claims;
+  add_constant(*command, "--small", constants.small, 0, "largest drift over Phase 1, imbalance and loss that is small");
+  add_constant(*command, "--start", constants.start, 0, "largest standard deviation that is a small start");
+  add_constant(*command, "--same-order", constants.same_order, 1, "factor within which numbers are of one order");
+  add_constant(*command, "--C", constants.bracket, 0, "C of the bracket and of T_0.5(C)");
+  add_constant(*command, "--c", constants.aligned, 0, "c of Theorem 3.1: min(G(1), G(2), -G(3)) > c");
+  command->add_flag("--quiet", options->quiet, "no progress");
   command->footer(footer);
-  command->callback([options, &action] {
-    action = [options](const std::string&) {
-      const PhasesReport report = read_phases(options->run, options->descent);
-      fmt::print("{}", options->json ? document(json(report)) : text(report));
-      return done;
-    };
-  });
+  command->callback([options, &action] { action = [options](const std::string&) { return tell_phases(*options); }; });
 }
 
 }  // namespace gradflow::cli

@@ -72,6 +72,12 @@ bool Talk::interrupt() {
   return true;
 }
 
+bool Talk::checkpoint() {
+  if (!checkpoint_requested()) return false;
+  line("SIGUSR1: writing a checkpoint");
+  return true;
+}
+
 void Talk::line(const std::string& text) {
   if (volume_ == Volume::quiet) return;
   wipe();

@@ -20,6 +20,7 @@ class Talk final : public Listener {
   void progress(const Progress& progress) override;
   void crossing(const FlowEvent& event, const EventCrossing& crossing) override;
   bool interrupt() override;
+  bool checkpoint() override;
 
   void line(const std::string& text);
 

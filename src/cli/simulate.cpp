@@ -6,7 +6,7 @@
 #include "cli/experiment_options.hpp"
 #include "cli/format.hpp"
 #include "cli/interrupt.hpp"
-#include "cli/results.hpp"
+#include "cli/simulation_results.hpp"
 
 namespace gradflow::cli {
 namespace {
@@ -31,31 +31,6 @@ std::string footer() {
          "  gradflow simulate data/paper.toml --force --set 'save.words=[1,2,3,4]'\n"
          "\n"
          "--set takes a value as TOML has it, or else as text. Progress and events go to standard error.";
-}
-
-void print_results(const fs::path& file) {
-  const trajectory::RunReader run(file);
-  fmt::print("{}\n{}\n", statistics_text(run), events_text(phases(file)));
-  std::vector<std::vector<std::string>> rows;
-  for (const char* name : {"loss", "accuracy", "margin_min", "drift_vw", "drift_kq", "energy_defect"})
-    rows.push_back({name, end_value(run, name).is_number() ? fmt::format("{:.6g}", end_value(run, name).get<double>())
-                                                           : "undefined"});
-  fmt::print("End values, t = {:.8g}\n{}\n", run.t().empty() ? trajectory::unknown : run.t().back(), table(rows));
-  fmt::print("The run is in {0}. Next: gradflow phases {1}, gradflow show {1}\n", file.string(),
-             shell_word(file.string()));
-}
-
-/// Why this is not simply done, on standard error; the exit code.
-int conclude(const RunResult& result, const fs::path& file) {
-  if (!result.report.reached_target()) {
-    fmt::print(stderr, "gradflow: the run ended before its target: {}\nWhat was computed is in {}.\n",
-               result.report.message(), file.string());
-    return result.report.outcome == solvers::Outcome::interrupted ? interrupted_run : ended_early;
-  }
-  if (!result.companion || result.companion->reached_target()) return done;
-  fmt::print(stderr, "gradflow: the run is complete, but without error bars; the second solve ended early: {}\n",
-             result.companion->message());
-  return result.companion->outcome == solvers::Outcome::interrupted ? interrupted_run : done;
 }
 
 int simulate(const ExperimentOptions& options, const std::string& command_line) {

@@ -74,6 +74,7 @@ trajectory::ComparisonDescription describe_comparison(const Problem& problem, co
     description.results.emplace_back("curvature", describe_curvature(curvature_samples, updates, labels));
   if (const std::vector<double>& eps = problem.experiment.descent->eps; !eps.empty())
     description.results.emplace_back("learning_rate", describe_rates(eps, labels));
+  description.flow.checkpoint_reals = description.flow.checkpoint_integers = 0;  // a comparison cannot be gone on with
   for (const Attribute& attribute : description.flow.attributes) {
     constexpr std::array whole{"title",   "program", "version",  "commit", "build",
                                "created", "command", "settings", "seed"};

@@ -1,4 +1,5 @@
 // What a run's file says before the first step: settings, provenance, task, start, and the names of all that will grow.
+#include "experiment/checkpoint.hpp"
 #include "experiment/layout.hpp"
 #include "experiment/recorder.hpp"
 #include "experiment/solve.hpp"
@@ -42,15 +43,21 @@ std::vector<Attribute> attributes(const Problem& problem, const std::string& com
 
 Series observable_series(const Observables& observables) {
   Series series;
-  for (const char* dimension : {"class", "word", "word2", "key", "query", "matrix"})
-    series.dimensions.emplace_back(dimension, observables.labels(dimension));
-  for (const Observable& row : observable_table())
-    series.columns.push_back({row.name, row.dimensions, row.unit, row.long_name, row.source});
+  for (const char* dimension :
+       {"class", "word", "word2", "key", "query", "matrix", "statistic", "key_role", "query_role"}) {
+    const auto has = [&](const Observable* row) {
+      return std::ranges::find(row->dimensions, dimension) != row->dimensions.end();
+    };
+    if (std::ranges::any_of(observables.rows(), has))
+      series.dimensions.emplace_back(dimension, observables.labels(dimension));
+  }
+  for (const Observable* row : observables.rows())
+    series.columns.push_back({row->name, row->dimensions, row->unit, row->long_name, row->source});
   return series;
 }
 
-Arrays task_arrays(const Task& task) {
-  const TaskData& data = task.data();
+/// Adds a task's samples; the names begin with `prefix`.
+void add_samples(Arrays& arrays, const std::string& prefix, const TaskData& data) {
   std::size_t length = 0;
   for (const auto& sample : data.tokens) length = std::max(length, sample.size());
   std::vector<std::int64_t> tokens;
@@ -58,24 +65,35 @@ Arrays task_arrays(const Task& task) {
     tokens.insert(tokens.end(), sample.begin(), sample.end());
     tokens.insert(tokens.end(), length - sample.size(), -1);
   }
+  arrays.dimensions.emplace_back(prefix + "sample", std::ssize(data.tokens));
+  arrays.dimensions.emplace_back(prefix + "position", static_cast<std::int64_t>(length));
+  arrays.arrays.push_back({prefix + "tokens",
+                           {prefix + "sample", prefix + "position"},
+                           tokens,
+                           "1",
+                           "words of each sample, from 0; padded with -1"});
+  arrays.arrays.push_back({prefix + "labels",
+                           {prefix + "sample"},
+                           std::vector<std::int64_t>(data.labels.begin(), data.labels.end()),
+                           "1",
+                           "label of each sample"});
+}
+
+Arrays task_arrays(const Task& task, const std::optional<Task>& test) {
+  const TaskData& data = task.data();
   std::vector<Attribute> attributes{{"words", data.words}, {"target1", data.targets[0]}, {"target2", data.targets[1]}};
   if (data.common) attributes.emplace_back("common", *data.common);
-  return {attributes,
-          {{"sample", task.samples()},
-           {"position", static_cast<std::int64_t>(length)},
-           {"class", data.class_names},
-           {"word", data.word_names}},
-          {{"tokens", {"sample", "position"}, tokens, "1", "words of each sample, from 0; padded with -1"},
-           {"labels",
-            {"sample"},
-            std::vector<std::int64_t>(data.labels.begin(), data.labels.end()),
-            "1",
-            "label of each sample"},
-           {"sample_class",
-            {"sample"},
-            std::vector<std::int64_t>(data.sample_class.begin(), data.sample_class.end()),
-            "1",
-            "class of each sample, from 0"}}};
+  Arrays arrays{attributes, {}, {}};
+  add_samples(arrays, "", data);
+  arrays.dimensions.emplace_back("class", data.class_names);
+  arrays.dimensions.emplace_back("word", data.word_names);
+  arrays.arrays.push_back({"sample_class",
+                           {"sample"},
+                           std::vector<std::int64_t>(data.sample_class.begin(), data.sample_class.end()),
+                           "1",
+                           "class of each sample, from 0"});
+  if (test) add_samples(arrays, "test_", test->data());
+  return arrays;
 }
 
 }  // namespace
@@ -84,13 +102,15 @@ trajectory::RunDescription describe(const Problem& problem, const std::string& c
   trajectory::RunDescription description = solve_description();
   description.attributes = attributes(problem, command_line);
   description.observables = observable_series(problem.observables);
-  description.task = task_arrays(problem.task);
+  description.task = task_arrays(problem.task, problem.test);
   description.start = start_arrays(*problem.flow, problem.x0);
   description.states = state_series(*problem.flow);
   for (const FlowEvent& event : problem.events) description.events.push_back({event.name, event.condition});
   for (const CoupledDrift::Entry& entry : CoupledDrift::entries())
     description.crossing_values.push_back(
         {entry.name, {}, entry.unit, entry.long_name, "Yang et al. 2024, Theorem 3.1"});
+  const auto watched = std::ranges::count_if(problem.events, [](const FlowEvent& event) { return event.applicable; });
+  describe_checkpoint(description, problem.x0.size(), static_cast<std::size_t>(watched));
   return description;
 }
 

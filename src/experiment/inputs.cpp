@@ -47,7 +47,14 @@ bool is_hdf5(const std::filesystem::path& path) {
   return std::string_view(signature.data(), signature.size()) == std::string_view("\x89HDF\r\n\x1a\n", 8);
 }
 
-TaskData make(const Experiment& experiment, const settings::CoOccurrenceTask& task) {
+/// Samples to train on, and others to test with.
+struct Tasks {
+  TaskData train;
+  std::optional<TaskData> test;
+  std::optional<TextReport> text_report;
+};
+
+Tasks make(const Experiment& experiment, const settings::CoOccurrenceTask& task) {
   CoOccurrenceOptions options{
       .samples = task.samples,
       .length = task.length,
@@ -61,15 +68,34 @@ TaskData make(const Experiment& experiment, const settings::CoOccurrenceTask& ta
     for (const std::int64_t word : c.words) words.push_back(word - 1);
     options.classes.push_back({c.name, words, c.label, {c.numerator, c.denominator}});
   }
-  return co_occurrence(options, experiment.seed);
+  Tasks made{co_occurrence(options, experiment.seed), {}, {}};
+  if (task.test_samples) made.test = co_occurrence_test(options, *task.test_samples, experiment.seed);
+  return made;
 }
 
-/// tokens [n, L] padded with -1, labels [n], attribute words = d; of a run's file, those of its group `task`.
-TaskData read_hdf5_task(const Experiment& experiment, const settings::FileTask& task) {
+/// Puts in tokens [n, L] padded with -1, and labels [n].
+void read_samples(const trajectory::ArrayFile& file, const std::string& prefix, TaskData& data) {
+  const auto tokens = file.integers(prefix + "tokens", 2);
+  const auto length = static_cast<std::size_t>(tokens.shape[1]);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(tokens.shape[0]); ++i) {
+    const auto row = std::span(tokens.values).subspan(i * length, length);
+    std::vector<Index> sample;
+    std::copy_if(row.begin(), row.end(), std::back_inserter(sample), [](std::int64_t token) { return token != -1; });
+    data.tokens.push_back(std::move(sample));
+  }
+  for (const std::int64_t label : file.integers(prefix + "labels", 1).values) {
+    if (label != 1 && label != -1)
+      throw std::invalid_argument(
+          fmt::format("sample {} (from 0): a label must be 1 or -1; given {}", data.labels.size(), label));
+    data.labels.push_back(static_cast<int>(label));
+  }
+}
+
+/// tokens and labels, test_tokens and test_labels where there are any, attribute words = d; of a run's file, those of
+/// its group `task`. Checked and classified.
+Tasks read_hdf5_task(const Experiment& experiment, const settings::FileTask& task) {
   const trajectory::ArrayFile file(task.path);
   const std::string group = file.has("task/tokens") ? "task" : "", prefix = group.empty() ? "" : group + "/";
-  const auto tokens = file.integers(prefix + "tokens", 2);
-  const auto labels = file.integers(prefix + "labels", 1);
   const std::optional<std::int64_t> words = file.integer_attribute("words", group);
   if (!words && !task.words)
     wrong(experiment, "task.words",
@@ -80,19 +106,6 @@ TaskData read_hdf5_task(const Experiment& experiment, const settings::FileTask& 
                       task.path.string(), *words));
   TaskData data;
   data.words = words ? *words : *task.words;
-  const auto length = static_cast<std::size_t>(tokens.shape[1]);
-  for (std::size_t i = 0; i < static_cast<std::size_t>(tokens.shape[0]); ++i) {
-    const auto row = std::span(tokens.values).subspan(i * length, length);
-    std::vector<Index> sample;
-    std::copy_if(row.begin(), row.end(), std::back_inserter(sample), [](std::int64_t token) { return token != -1; });
-    data.tokens.push_back(std::move(sample));
-  }
-  for (const std::int64_t label : labels.values) {
-    if (label != 1 && label != -1)
-      throw std::invalid_argument(
-          fmt::format("sample {} (from 0): a label must be 1 or -1; given {}", data.labels.size(), label));
-    data.labels.push_back(static_cast<int>(label));
-  }
   // A run's task names its own targets and common word: they hold unless the settings name others.
   const settings::FileTask unnamed;
   const auto first = file.integer_attribute("target1", group), second = file.integer_attribute("target2", group);
@@ -103,34 +116,56 @@ TaskData read_hdf5_task(const Experiment& experiment, const settings::FileTask& 
     data.targets = from_zero(task.targets);
     data.common = from_zero(task.common);
   }
-  return data;
+  TaskData test = data;
+  read_samples(file, prefix, data);
+  Tasks tasks{Task(std::move(data)).data(), {}, {}};
+  if (file.has(prefix + "test_tokens")) try {
+      read_samples(file, prefix + "test_", test);
+      tasks.test = Task(std::move(test)).data();
+    } catch (const std::invalid_argument& problem) {
+      throw std::invalid_argument(fmt::format("test samples: {}", problem.what()));
+    }
+  return tasks;
 }
 
-TaskData make(const Experiment& experiment, const settings::FileTask& task) {
+Tasks make(const Experiment& experiment, const settings::FileTask& task) {
   if (!is_hdf5(task.path)) {
     const std::string text = read_text(task.path);
     if (!task.words)
       wrong(experiment, "task.words", "a task in JSON Lines needs the size of its vocabulary: words = d");
-    return from_json_lines(text, task.path.string(), *task.words, from_zero(task.targets), from_zero(task.common));
+    return {from_json_lines(text, task.path.string(), *task.words, from_zero(task.targets), from_zero(task.common)),
+            {},
+            {}};
   }
   try {
-    return Task(read_hdf5_task(experiment, task)).data();  // checked and classified
+    return read_hdf5_task(experiment, task);
   } catch (const std::invalid_argument& problem) {
     throw std::invalid_argument(task.path.string() + ": " + problem.what());
   }
 }
 
-TextSamples make(const settings::TextTask& task) {
+Tasks make(const Experiment& experiment, const settings::TextTask& task) {
   const TextUnit unit = task.unit == "line"        ? TextUnit::line
                         : task.unit == "paragraph" ? TextUnit::paragraph
                                                    : TextUnit::sentence;
-  return from_text(read_text(task.path), task.path.string(),
-                   {.targets = task.targets,
-                    .common = task.common,
-                    .unit = unit,
-                    .min_count = task.min_count,
-                    .max_length = task.max_length,
-                    .limit = task.limit});
+  TextSamples samples = from_text(read_text(task.path), task.path.string(),
+                                  {.targets = task.targets,
+                                   .common = task.common,
+                                   .unit = unit,
+                                   .min_count = task.min_count,
+                                   .max_length = task.max_length,
+                                   .limit = task.limit,
+                                   .test_share = task.test_share,
+                                   .seed = experiment.seed});
+  return {std::move(samples.data), std::move(samples.test), std::move(samples.report)};
+}
+
+Tasks make_tasks(const Experiment& experiment) {
+  try {
+    return std::visit([&](const auto& task) { return make(experiment, task); }, experiment.task);
+  } catch (const std::invalid_argument& problem) {
+    wrong(experiment, "task", problem.what());
+  }
 }
 
 Weights<double> read_start(const settings::Start& start) {
@@ -177,15 +212,9 @@ StartLaw law(settings::StartKind kind) {
 }  // namespace
 
 TaskData make_task(const Experiment& experiment, std::optional<TextReport>& text_report) {
-  try {
-    if (const auto* task = std::get_if<settings::CoOccurrenceTask>(&experiment.task)) return make(experiment, *task);
-    if (const auto* task = std::get_if<settings::FileTask>(&experiment.task)) return make(experiment, *task);
-    TextSamples samples = make(std::get<settings::TextTask>(experiment.task));
-    text_report = std::move(samples.report);
-    return std::move(samples.data);
-  } catch (const std::invalid_argument& problem) {
-    wrong(experiment, "task", problem.what());
-  }
+  Tasks tasks = make_tasks(experiment);
+  if (tasks.text_report) text_report = std::move(tasks.text_report);
+  return std::move(tasks.train);
 }
 
 Weights<double> make_start(const Experiment& experiment, const Task& task) {
@@ -205,12 +234,13 @@ Weights<double> make_start(const Experiment& experiment, const Task& task) {
   }
 }
 
-FlowStart make_flow_start(const Experiment& experiment, const Task& task) {
+FlowStart make_flow_start(const Experiment& experiment, const Task& task, const std::optional<TaskData>& test) {
   const settings::Start& start = experiment.model.start;
   const bool coupled = experiment.flow.formulation == settings::Formulation::coupled;
-  std::vector<Index> tracked;
-  for (const std::int64_t word : experiment.save.words.value_or(std::vector<std::int64_t>{}))
-    tracked.push_back(word - 1);
+  std::vector<Index> also;  // beside the words that the flow and the standard observables need
+  for (const std::int64_t word : experiment.save.words.value_or(std::vector<std::int64_t>{})) also.push_back(word - 1);
+  if (test)
+    for (const std::vector<Index>& sample : test->tokens) also.insert(also.end(), sample.begin(), sample.end());
   if (start.kind == settings::StartKind::file && holds_inner_products(start)) {
     if (!coupled)
       wrong(experiment, "model.start.path",
@@ -219,26 +249,25 @@ FlowStart make_flow_start(const Experiment& experiment, const Task& task) {
                         start.path.string()));
     const GramStart<double> gram = read_gram_start(start);
     check_sizes(experiment, gram.width, gram.hidden);
-    for (const Index word : coupled_words(task, tracked))
+    for (const Index word : coupled_words(task, also))
       if (!std::binary_search(gram.words.begin(), gram.words.end(), word))
         wrong(experiment, "model.start.path",
               fmt::format("{} holds the inner products of {} words, and word {} is none of them; track other words "
-                          "(save.words), or track it in the run that made the file",
+                          "(save.words) and test with other samples, or track it in the run that made the file",
                           start.path.string(), gram.words.size(), word + 1));
     return gram;
   }
   if (!coupled) return make_start(experiment, task);
-  std::vector<Index> words = coupled_words(task, tracked);
+  std::vector<Index> words = coupled_words(task, also);
   if (start.kind != settings::StartKind::limit) return gram_start(make_start(experiment, task), std::move(words));
   return limit_start(std::move(words), task.words(), experiment.model.width.value(), experiment.model.hidden.value(),
                      {start.W, start.W_V, start.W_K, start.W_Q});
 }
 
 Inputs read_inputs(const Experiment& experiment) {
-  Inputs inputs;
-  inputs.task = make_task(experiment, inputs.text_report);
-  inputs.start = make_flow_start(experiment, Task(inputs.task));
-  return inputs;
+  Tasks tasks = make_tasks(experiment);
+  FlowStart start = make_flow_start(experiment, Task(tasks.train), tasks.test);
+  return {std::move(tasks.train), std::move(tasks.test), std::move(tasks.text_report), std::move(start)};
 }
 
 }  // namespace gradflow

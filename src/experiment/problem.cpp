@@ -43,6 +43,18 @@ std::vector<Index> tracked_words(const settings::Experiment& experiment, const T
   return words;
 }
 
+/// Throws settings::Error for what is requested and cannot be had.
+Observables make_observables(const settings::Experiment& experiment, Moment& start, const std::optional<Task>& test,
+                             std::vector<std::string>& problems) {
+  std::vector<Index> words = tracked_words(experiment, start.task(), problems);
+  try {
+    return {start, std::move(words), experiment.save.observables, test ? &*test : nullptr};
+  } catch (const std::invalid_argument& problem) {
+    problems.push_back(fmt::format("{}: save.observables: {}", experiment.source.string(), problem.what()));
+    throw settings::Error(problems);
+  }
+}
+
 /// 1 / (U + M max_k Gamma(k,k)) at t = 0, the flow's own first time scale; 1 if that is not finite.
 double first_time_scale(const Flow<double>& flow, std::span<const double> x) {
   double largest = flow.other_words().largest_Gamma;
@@ -79,10 +91,11 @@ Problem::Problem(settings::Experiment given, Inputs inputs)
     : experiment(std::move(given)),
       text_report(std::move(inputs.text_report)),
       task(std::move(inputs.task)),
+      test(std::move(inputs.test)),
       flow(make_flow(experiment, task, inputs.start)),
       x0(flow->initial_state()),
       start(at_start(*flow, x0)),
-      observables(start, tracked_words(experiment, task, problems_)),
+      observables(make_observables(experiment, start, test, problems_)),
       events(make_events(experiment, task, observables, problems_)),
       clock(experiment.solver.clock == settings::ClockKind::linear
                 ? Clock<double>::linear()

@@ -17,6 +17,7 @@ using FlowStart = std::variant<Weights<double>, GramStart<double>>;
 /// What the settings refer to, read or drawn.
 struct Inputs {
   TaskData task;
+  std::optional<TaskData> test;  ///< samples over the same vocabulary that are not trained on
   std::optional<TextReport> text_report;
   FlowStart start;
 };
@@ -25,8 +26,10 @@ struct Inputs {
 bool holds_inner_products(const settings::Start& start);
 GramStart<double> read_gram_start(const settings::Start& start);
 
-/// What the experiment's flow starts from. Throws as read_inputs does.
-FlowStart make_flow_start(const settings::Experiment& experiment, const Task& task);
+/// What the experiment's flow starts from; of inner products those of the test samples' words too. Throws as
+/// read_inputs does.
+FlowStart make_flow_start(const settings::Experiment& experiment, const Task& task,
+                          const std::optional<TaskData>& test);
 
 /// The experiment's own. Throws settings::Error for settings that only show to be wrong here, FileError for files that
 /// cannot be read.
@@ -34,7 +37,8 @@ Inputs read_inputs(const settings::Experiment& experiment);
 
 /// The settings that a run's file holds.
 settings::Experiment read_run_settings(const std::filesystem::path& run);
-/// The task and the start that it holds; never what its settings once referred to. Both throw FileError.
+/// The task, its test samples and the start that it holds; never what its settings once referred to. Both throw
+/// FileError.
 Inputs read_run_inputs(const std::filesystem::path& run);
 
 /// An experiment made ready: task, start, flow, observables, events and clock, everything checked. Every solve of it
@@ -48,6 +52,7 @@ struct Problem {
   settings::Experiment experiment;
   std::optional<TextReport> text_report;
   Task task;
+  std::optional<Task> test;
   std::unique_ptr<Flow<double>> flow;
   std::vector<double> x0;
   Moment start;  ///< at t = 0

@@ -42,6 +42,60 @@ class Both final : public solvers::Observer<double> {
   double seconds_beside_ = 0;
 };
 
+/// Writes checkpoints between the steps that the recorder sees.
+class Checkpoints final : public solvers::Observer<double> {
+ public:
+  /// `before`: what the solve goes on from, or null.
+  Checkpoints(Recorder& recorder, trajectory::RunGroupWriter& writer, double every_seconds, const SolveState* before,
+              Listener& listener)
+      : recorder_(recorder), writer_(writer), every_seconds_(every_seconds), before_(before), listener_(listener) {}
+
+  void output(std::size_t index, double t, std::span<const double> x) override { recorder_.output(index, t, x); }
+  void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override {
+    recorder_.crossing(crossing, x);
+  }
+  void step(const solvers::Step<double>& step, std::span<const double> x) override {
+    recorder_.step(step, x);
+    stepper_ = &step.stepper;
+    report_ = &step.report;
+    if (writer_.has_checkpoints() && (listener_.checkpoint() || seconds_since(latest_) >= every_seconds_)) write();
+  }
+  /// Before the rows that only the present end has: who goes on from here has no use for them.
+  void finish(double t, std::span<const double> x) override {
+    if (writer_.has_checkpoints() && report_ != nullptr) write();
+    recorder_.finish(t, x);
+  }
+
+ private:
+  using Timer = std::chrono::steady_clock;
+  static double seconds_since(Timer::time_point begin) {
+    return std::chrono::duration<double>(Timer::now() - begin).count();
+  }
+
+  void write() {
+    solvers::Report<double> whole = *report_;
+    whole.wall_seconds = seconds_since(begin_);
+    if (before_ != nullptr) whole = joined(*before_, std::move(whole));
+    const trajectory::Checkpoint packed = pack({.stepper = stepper_->save(),
+                                                .continuation = whole.continuation,
+                                                .counts = whole.counts,
+                                                .smallest_step = whole.smallest_step,
+                                                .largest_step = whole.largest_step,
+                                                .wall_seconds = whole.wall_seconds});
+    writer_.checkpoint(packed.reals, packed.integers);
+    latest_ = Timer::now();
+  }
+
+  Recorder& recorder_;
+  trajectory::RunGroupWriter& writer_;
+  double every_seconds_;
+  const SolveState* before_;
+  Listener& listener_;
+  const solvers::Stepper<double>* stepper_ = nullptr;  // of the latest step; both live until the end
+  const solvers::Report<double>* report_ = nullptr;
+  Timer::time_point begin_ = Timer::now(), latest_ = begin_;
+};
+
 /// The companion solve sees events only.
 class CompanionObserver final : public solvers::Observer<double> {
  public:
@@ -89,17 +143,21 @@ std::size_t snapshot_count(const settings::Experiment& experiment, const Flow<do
 }
 
 RunResult record_flow(Problem& problem, trajectory::RunGroupWriter& writer, const SavePlan& plan,
-                      solvers::Observer<double>& beside, Listener& listener) {
+                      solvers::Observer<double>& beside, Listener& listener, const EarlierPart* earlier) {
   const CoupledDrift drift(problem.start, problem.observables.context().words);
   std::vector<std::size_t> rows;  // of the events that are integrated, among all
   for (std::size_t i = 0; i < problem.events.size(); ++i)
     if (problem.events[i].applicable) rows.push_back(i);
 
-  Recorder recorder(writer, *problem.flow, problem.observables, drift, problem.events, rows, plan, listener);
-  Both observer(recorder, beside);
+  const SolveState* from = earlier != nullptr ? &earlier->state : nullptr;
+  const SavePlan rest = from != nullptr ? after(plan, problem.clock, from->stepper.tau) : plan;
+  Recorder recorder(writer, *problem.flow, problem.observables, drift, problem.events, rows, rest, listener);
+  if (earlier != nullptr) recorder.resume(earlier->run, earlier->checkpoint);
+  Checkpoints recording(recorder, writer, problem.experiment.save.checkpoint_seconds, from, listener);
+  Both observer(recording, beside);
   RunResult result;
-  result.report =
-      solve(problem, solve_options(problem), {problem.experiment.solver.until, plan.times}, "", observer, listener);
+  result.report = solve(problem, solve_options(problem), {problem.experiment.solver.until, rest.times}, "", observer,
+                        listener, from);
   result.report.wall_seconds -= observer.seconds_beside();
   result.crossings = recorder.crossings();
   write_results(writer, problem.events, result);

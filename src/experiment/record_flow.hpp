@@ -1,4 +1,5 @@
 #pragma once
+#include "experiment/checkpoint.hpp"
 #include "experiment/recorder.hpp"
 
 namespace gradflow {
@@ -6,9 +7,18 @@ namespace gradflow {
 /// How many snapshots of the flow the settings ask for: as given, else 20, fewer where those would pass 256 MB.
 std::size_t snapshot_count(const settings::Experiment& experiment, const Flow<double>& flow);
 
+/// An earlier part of the same run.
+struct EarlierPart {
+  const trajectory::RunReader& run;
+  const trajectory::Checkpoint& checkpoint;  ///< of it
+  SolveState state;                          ///< what that holds
+};
+
 /// Solves the problem's flow into a run's group, with the companion solve for the error bars of its events, and writes
-/// how both went. `beside` sees the solve too, after the file has what there is to see.
+/// how both went. `beside` sees the solve too, after the file has what there is to see. Where the group has checkpoints
+/// they are written as the settings say, when the listener asks for one, and at the end whatever the outcome.
+/// `earlier`: what the group holds already; of it no more is written, and the solve goes on from there.
 RunResult record_flow(Problem& problem, trajectory::RunGroupWriter& writer, const SavePlan& plan,
-                      solvers::Observer<double>& beside, Listener& listener);
+                      solvers::Observer<double>& beside, Listener& listener, const EarlierPart* earlier = nullptr);
 
 }  // namespace gradflow

@@ -1,6 +1,7 @@
 #pragma once
 #include <gradflow/experiment/simulate.hpp>
 #include <gradflow/observables/coupled_drift.hpp>
+#include <gradflow/trajectory/reader.hpp>
 #include <gradflow/trajectory/writer.hpp>
 
 #include "experiment/problem.hpp"
@@ -14,6 +15,11 @@ struct SavePlan {
 };
 
 SavePlan save_plan(const solvers::Clock<double>& clock, double until, std::size_t records, std::size_t snapshots);
+/// The same plan, gone on with at its own spacing to a later end, which is always recorded and saved.
+SavePlan extended_plan(const solvers::Clock<double>& clock, double until, std::size_t records, std::size_t snapshots,
+                       double later);
+/// What is left of a plan after that time of the clock.
+SavePlan after(const SavePlan& plan, const solvers::Clock<double>& clock, double tau);
 
 /// Everything about a run that its file says before the first step.
 trajectory::RunDescription describe(const Problem& problem, const std::string& command_line);
@@ -26,6 +32,9 @@ class Recorder final : public solvers::Observer<double> {
   Recorder(trajectory::RunGroupWriter& writer, const Flow<double>& flow, const Observables& observables,
            const CoupledDrift& drift, const std::vector<FlowEvent>& events, std::vector<std::size_t> event_rows,
            const SavePlan& plan, Listener& listener);
+
+  /// Takes over what an earlier recorder put into the file.
+  void resume(const trajectory::RunReader& run, const trajectory::Checkpoint& checkpoint);
 
   void output(std::size_t index, double t, std::span<const double> x) override;
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override;

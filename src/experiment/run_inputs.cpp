@@ -33,30 +33,49 @@ std::vector<std::string> labels(const trajectory::Arrays& arrays, const std::str
   return found == arrays.dimensions.end() ? std::vector<std::string>{} : found->labels;
 }
 
+/// Puts in the samples of padded tokens, and their labels; the arrays' names begin with `prefix`.
+void read_samples(const trajectory::Arrays& task, const std::string& prefix, const std::filesystem::path& run,
+                  TaskData& data) {
+  const auto& tokens = values<std::int64_t>(task, prefix + "tokens", run);
+  const auto& labels = values<std::int64_t>(task, prefix + "labels", run);
+  data.labels.assign(labels.begin(), labels.end());
+  const std::size_t length = labels.empty() ? 0 : tokens.size() / labels.size();
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    std::vector<Index>& sample = data.tokens.emplace_back();
+    std::ranges::copy_if(std::span(tokens).subspan(i * length, length), std::back_inserter(sample),
+                         [](std::int64_t token) { return token != -1; });
+  }
+}
+
 TaskData task_data(const trajectory::Arrays& task, const std::filesystem::path& run) {
   const auto attribute = [&](const char* name) {
     const auto value = integer_attribute(task, name);
     if (!value) throw FileError(fmt::format("{}: task/@{}: there is no such attribute", run.string(), name));
     return *value;
   };
-  const auto& tokens = values<std::int64_t>(task, "tokens", run);
-  const auto& labels_of_samples = values<std::int64_t>(task, "labels", run);
   const auto& classes = values<std::int64_t>(task, "sample_class", run);
   TaskData data;
   data.words = attribute("words");
   data.targets = {attribute("target1"), attribute("target2")};
   data.common = integer_attribute(task, "common");
-  data.labels.assign(labels_of_samples.begin(), labels_of_samples.end());
+  read_samples(task, "", run, data);
   data.sample_class.assign(classes.begin(), classes.end());
   data.class_names = labels(task, "class");
   data.word_names = labels(task, "word");
-  const std::size_t length = data.labels.empty() ? 0 : tokens.size() / data.labels.size();
-  for (std::size_t i = 0; i < data.labels.size(); ++i) {
-    std::vector<Index>& sample = data.tokens.emplace_back();
-    std::ranges::copy_if(std::span(tokens).subspan(i * length, length), std::back_inserter(sample),
-                         [](std::int64_t token) { return token != -1; });
-  }
   return data;
+}
+
+/// The test samples of that task, where the file has any.
+std::optional<TaskData> test_data(const trajectory::Arrays& arrays, const TaskData& task,
+                                  const std::filesystem::path& run) {
+  if (std::ranges::find(arrays.arrays, "test_tokens", &trajectory::Array::name) == arrays.arrays.end()) return {};
+  TaskData test;
+  test.words = task.words;
+  test.targets = task.targets;
+  test.common = task.common;
+  test.word_names = task.word_names;
+  read_samples(arrays, "test_", run, test);
+  return Task(std::move(test)).data();
 }
 
 }  // namespace
@@ -122,8 +141,10 @@ Inputs read_run_inputs(const std::filesystem::path& run) {
   experiment.model.start.path = run;
   Inputs inputs;
   try {
-    inputs.task = Task(task_data(trajectory::RunReader(run).task(), run)).data();
-    inputs.start = make_flow_start(experiment, Task(inputs.task));
+    const trajectory::Arrays arrays = trajectory::RunReader(run).task();
+    inputs.task = Task(task_data(arrays, run)).data();
+    inputs.test = test_data(arrays, inputs.task, run);
+    inputs.start = make_flow_start(experiment, Task(inputs.task), inputs.test);
   } catch (const std::invalid_argument& problem) {
     throw FileError(fmt::format("{}: {}", run.string(), problem.what()));
   } catch (const settings::Error& problem) {

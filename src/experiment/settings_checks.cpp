@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <gradflow/observables/observables.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -133,6 +134,9 @@ void check_product(const std::string& key, std::initializer_list<std::pair<const
 void check_task(const CoOccurrenceTask& task, Report& report) {
   check_named_words(task, task.words, report);
   check_product("task.samples", {{"task.samples", task.samples}, {"task.length", task.length}}, report);
+  if (task.test_samples)
+    check_product("task.test_samples", {{"task.test_samples", *task.test_samples}, {"task.length", task.length}},
+                  report);
   if (!report.sound("task.class")) return;
   if (report.given("task.class"))  // the paper's consist of words that are checked already
     for (std::size_t i = 0; i < task.classes.size(); ++i) check_class(task, i, report);
@@ -193,6 +197,15 @@ void check_solver(const Solver& solver, const Phases& phases, Report& report) {
   if (phases.T2 && *phases.T2 > solver.until && report.sound("phases.T2") && report.sound("solver.until"))
     report.problem("phases.T2", fmt::format("must not exceed solver.until = {}, but is {}", solver.until, *phases.T2),
                    "Lower it, or raise solver.until.");
+}
+
+void check_observables(const Save& save, const Flow& flow, Report& report) {
+  if (flow.formulation != Formulation::coupled || !report.sound("flow.formulation")) return;
+  for (const Observable& row : observable_table())
+    if (row.needs_weights && std::ranges::find(save.observables, row.name) != save.observables.end())
+      report.problem("save.observables",
+                     fmt::format("has \"{}\", which needs weights, and the flow is \"coupled\"", row.name),
+                     "Leave it out, or set flow.formulation = \"reduced\".");
 }
 
 void check_save(const Save& save, std::optional<Count> words, Report& report) {
@@ -266,6 +279,7 @@ void check(const Experiment& experiment, Report& report) {
   check_model(experiment.model, experiment.flow, words, report);
   check_solver(experiment.solver, experiment.phases, report);
   check_save(experiment.save, words, report);
+  check_observables(experiment.save, experiment.flow, report);
   check_events(experiment.events, report);
   if (experiment.descent) check_descent(*experiment.descent, report);
 }

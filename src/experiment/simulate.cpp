@@ -1,15 +1,13 @@
 #include <gradflow/experiment/simulate.hpp>
 
 #include "experiment/record_flow.hpp"
+#include "experiment/simulation_parts.hpp"
 
 namespace gradflow {
 
-struct Simulation::Parts {
-  explicit Parts(settings::Experiment experiment) : problem(experiment, read_inputs(experiment)) {}
-  Problem problem;
-};
-
-Simulation::Simulation(settings::Experiment experiment) : parts_(std::make_unique<Parts>(std::move(experiment))) {}
+Simulation::Simulation(settings::Experiment experiment)
+    : Simulation(std::make_unique<Parts>(experiment, read_inputs(experiment))) {}
+Simulation::Simulation(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Simulation::~Simulation() = default;
 Simulation::Simulation(Simulation&&) noexcept = default;
 

@@ -48,12 +48,16 @@ solvers::SolveOptions<double> solve_options(const Problem& problem) {
 
 solvers::Report<double> solve(const Problem& problem, const solvers::SolveOptions<double>& options,
                               const solvers::Schedule<double>& schedule, const char* name,
-                              solvers::Observer<double>& observer, Listener& listener) {
+                              solvers::Observer<double>& observer, Listener& listener, const SolveState* from) {
   const WatchedFlow system(*problem.flow, problem.events);
   const auto stepper = solvers::make_stepper<double>(options.method, system, options.clock, options.tolerances);
-  stepper->start(0, problem.x0);
+  if (from != nullptr)
+    stepper->restore(from->stepper);
+  else
+    stepper->start(0, problem.x0);
   Reporting reporting(observer, listener, problem, *stepper, schedule.end, name);
-  return solvers::integrate<double>(*stepper, schedule, options.limits, reporting);
+  if (from == nullptr) return solvers::integrate<double>(*stepper, schedule, options.limits, reporting);
+  return joined(*from, solvers::integrate<double>(*stepper, schedule, options.limits, reporting, &from->continuation));
 }
 
 }  // namespace gradflow

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <gradflow/flows/gram.hpp>
+#include <gradflow/observables/moment.hpp>
 
 namespace gradflow {
 namespace {
@@ -94,6 +95,7 @@ Arrays start_arrays(const Flow<double>& flow, std::span<const double> x) {
 
 Series state_series(const Flow<double>& flow) {
   Series series{dimensions(flow), columns(flow)};
+  series.dimensions.emplace_back("sample", flow.task().samples());
   const std::string since = flow.has_weights()
                                 ? "since t = 0, Frobenius norm over how far its terms have moved"
                                 : "since t = 0, of its trace and the trace of its square what has changed more over "
@@ -103,6 +105,10 @@ Series state_series(const Flow<double>& flow) {
         std::pair("law_drift_W", "W - a u^T / M")})
     series.columns.push_back(
         {name, {}, "1", fmt::format("change of {} {}", law, since), "conservation law of the flow"});
+  series.columns.push_back(
+      {"margin", {"sample"}, "1", "z_i = y_i F(X_i) of each training sample", "Yang et al. 2024, equation 1"});
+  series.columns.push_back(
+      {"sample_loss", {"sample"}, "1", "log(1 + exp(-z_i)) of each training sample", "Yang et al. 2024, equation 1"});
   return series;
 }
 
@@ -111,6 +117,10 @@ std::size_t state_columns(const Flow<double>& flow) { return columns(flow).size(
 std::vector<std::vector<double>> state_values(const Flow<double>& flow, std::span<const double> x) {
   auto values = column_values(flow, x);
   for (const double drift : flow.law_drifts(x)) values.push_back({drift});
+  Moment moment(flow);
+  moment.set(0, x);  // what the model says does not depend on t
+  values.push_back(moment.forward().margin);
+  values.push_back(moment.forward().sample_loss);
   return values;
 }
 

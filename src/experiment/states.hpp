@@ -10,7 +10,8 @@ namespace gradflow {
 /// The group `start`: all that the flow starts from.
 trajectory::Arrays start_arrays(const Flow<double>& flow, std::span<const double> x);
 
-/// The group `states`: names and shapes of what a snapshot holds, the state and then the drift of the laws.
+/// The group `states`: names and shapes of what a snapshot holds, the state, then the drift of the laws, then margin
+/// and loss of each training sample.
 trajectory::Series state_series(const Flow<double>& flow);
 /// How many of its columns are the state.
 std::size_t state_columns(const Flow<double>& flow);

@@ -1,6 +1,7 @@
 #include <gradflow/observables/moment.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace gradflow {
@@ -10,7 +11,9 @@ void Moment::set(double t, std::span<const double> x) {
   x_ = x;
   has_forward_ = has_coefficients_ = has_G_rates_ = false;
   U_.reset();
+  power_.reset();
   all_values_.clear();
+  other_ = nullptr;
 }
 
 const Model<double>::Forward& Moment::forward() {
@@ -29,11 +32,15 @@ double Moment::G(Index word) {
   forward();
   const std::span<const Index> held = flow_.words();
   if (std::binary_search(held.begin(), held.end(), word)) return G_[static_cast<std::size_t>(word)];
+  return all_values()[static_cast<std::size_t>(word)];
+}
+
+const std::vector<double>& Moment::all_values() {
   if (all_values_.empty()) {
-    all_values_.resize(G_.size());
+    all_values_.resize(static_cast<std::size_t>(task().words()));
     flow_.values(x_, all_values_);
   }
-  return all_values_[static_cast<std::size_t>(word)];
+  return all_values_;
 }
 
 const std::vector<double>& Moment::gV() {
@@ -85,8 +92,52 @@ std::array<double, 3> Moment::G_targets() {
           data.common ? value(*data.common) : std::numeric_limits<double>::quiet_NaN()};
 }
 
+const PerMatrix<double>& Moment::power() {
+  if (!power_) power_ = flow_.power(x_, gV(), gA());
+  return *power_;
+}
+
+const Model<double>::Forward& Moment::forward_of(const Model<double>& other) {
+  if (other_ == &other) return other_forward_;
+  const WordPairs& pairs = other.pairs();
+  const double scale = 1 / std::sqrt(static_cast<double>(flow_.width()));
+  std::vector<double> A(static_cast<std::size_t>(pairs.size()));
+  for (Index j = 0; j < std::ssize(pairs.queries()); ++j)
+    for (Index pair = pairs.begin(j); pair < pairs.begin(j + 1); ++pair)
+      A[static_cast<std::size_t>(pair)] =
+          scale * flow_.B(x_, pairs.key(pair), pairs.queries()[static_cast<std::size_t>(j)]);
+  other.forward(all_values(), A, other_forward_);
+  other_ = &other;
+  return other_forward_;
+}
+
+const FieldDerivatives& Moment::field() {
+  if (!field_) {
+    const std::vector<double> x0 = flow_.initial_state();
+    const Weights<double> start = flow_.weights(x0);  // to the last bit what the flow was made from
+    const auto is_laid_out_as = [&](const FieldDerivatives& field) { return field.dimension() == std::ssize(x0); };
+    if (flow_.blocks().front().name == "W") {
+      field_ = FieldDerivatives::of_full_flow(task(), start, flow_.rates());
+    } else {
+      field_ = FieldDerivatives::of_reduced_flow(task(), start, flow_.rates());
+      if (!is_laid_out_as(*field_))  // a flow that was told to run at full width
+        field_ = FieldDerivatives::of_reduced_flow(task(), start, flow_.rates(), Coordinates::full_width);
+    }
+  }
+  return *field_;
+}
+
 Origin Moment::origin() {
-  return {forward().attention, forward_.loss, U(), flow_.trace_Gamma(x_), flow_.trace_S_K(x_), flow_.trace_S_Q(x_)};
+  Origin origin{.attention = forward().attention,
+                .loss = forward_.loss,
+                .U = U(),
+                .trace_Gamma = flow_.trace_Gamma(x_),
+                .trace_S_K = flow_.trace_S_K(x_),
+                .trace_S_Q = flow_.trace_S_Q(x_),
+                .still_W = std::numeric_limits<double>::quiet_NaN()};
+  if (flow_.has_weights())
+    origin.still_W = std::max(0.0, flow_.weights(x_).W.squaredNorm() - U() / static_cast<double>(flow_.hidden()));
+  return origin;
 }
 
 }  // namespace gradflow

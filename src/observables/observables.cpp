@@ -1,11 +1,16 @@
 #include <gradflow/observables/observables.hpp>
 
 #include <algorithm>
+#include <array>
 #include <sstream>
 #include <stdexcept>
 
+#include "observables/quantities.hpp"
+
 namespace gradflow {
 namespace {
+
+constexpr std::array<std::string_view, 4> word_dimensions{"word", "word2", "key", "query"};
 
 /// "B[2,1]" -> {"B", {"2", "1"}}; throws unless the brackets close.
 std::pair<std::string, std::vector<std::string>> split(const std::string& quantity) {
@@ -32,34 +37,61 @@ std::string join(const std::vector<std::string>& names) {
 
 }  // namespace
 
-Observables::Observables(Moment& start, std::vector<Index> words)
-    : task_(start.task()), context_{std::move(words), start.origin()} {
+Observables::Observables(Moment& start, std::vector<Index> words, const std::vector<std::string>& requested,
+                         const Task* test)
+    : task_(start.task()),
+      has_weights_(start.flow().has_weights()),
+      context_{std::move(words), start.origin(),
+               test == nullptr ? nullptr : std::make_shared<const Model<double>>(*test)} {
   for (const Index word : context_.words)
     if (word < 0 || word >= task_.words())
       throw std::invalid_argument("tracked word " + std::to_string(word + 1) + " lies outside the vocabulary of " +
                                   std::to_string(task_.words()) + " words");
-  for (const Observable& row : observable_table()) total_ += size(row);
+  const std::vector<std::string> known = observables_on_request();
+  for (const std::string& name : requested)
+    if (std::ranges::find(known, name) == known.end())
+      throw std::invalid_argument("observable '" + name +
+                                  "' is none that is recorded on request; these are: " + join(known));
+  for (const Observable& row : observable_table()) {
+    const bool asked = std::ranges::find(requested, row.name) != requested.end();
+    if (const std::string why = why_absent(row); asked && !why.empty())
+      throw std::invalid_argument("observable '" + row.name + "' " + why);
+    else if (why.empty() && (asked || !row.on_request)) {
+      rows_.push_back(&row);
+      total_ += size(row);
+    }
+  }
+}
+
+std::string Observables::why_absent(const Observable& row) const {
+  if (row.needs_weights && !has_weights_)
+    return "needs weights, and this flow has inner products only; choose the formulation \"reduced\" or \"full\"";
+  if (row.needs_test && context_.test == nullptr)
+    return "needs test samples, and there are none; set task.test_samples (of a text task.test_share)";
+  return "";
 }
 
 std::vector<std::string> Observables::labels(const std::string& dimension) const {
   if (dimension == "class") return task_.data().class_names;
   if (dimension == "matrix") return {"W", "W_V", "W_K", "W_Q"};
+  if (dimension == "key_role" || dimension == "query_role") return {role_names.begin(), role_names.end()};
+  if (dimension == "statistic") return {"mean", "deviation", "min", "max"};
   std::vector<std::string> names;
   for (const Index word : context_.words) names.push_back(task_.data().word_names[static_cast<std::size_t>(word)]);
   return names;
 }
 
 std::size_t Observables::size(const Observable& observable) const {
-  std::size_t product = 1;
+  std::size_t product = why_absent(observable).empty() ? 1 : 0;
   for (const std::string& dimension : observable.dimensions) product *= labels(dimension).size();
   return product;
 }
 
 void Observables::evaluate(Moment& moment, std::span<double> out) const {
   std::size_t place = 0;
-  for (const Observable& row : observable_table()) {
-    const std::size_t count = size(row);
-    row.evaluate(moment, context_, out.subspan(place, count));
+  for (const Observable* row : rows_) {
+    const std::size_t count = size(*row);
+    row->evaluate(moment, context_, out.subspan(place, count));
     place += count;
   }
 }
@@ -74,6 +106,8 @@ std::function<double(Moment&)> Observables::scalar(const std::string& quantity) 
     for (const Observable& o : rows) names.push_back(o.name);
     throw std::invalid_argument("unknown quantity '" + quantity + "'; there are: " + join(names));
   }
+  if (const std::string why = why_absent(*row); !why.empty())
+    throw std::invalid_argument("quantity '" + quantity + "' " + why);
   if (indices.size() != row->dimensions.size())
     throw std::invalid_argument("quantity '" + quantity + "': " + row->name + " has " +
                                 std::to_string(row->dimensions.size()) + " indices" +
@@ -82,7 +116,7 @@ std::function<double(Moment&)> Observables::scalar(const std::string& quantity) 
   std::size_t place = 0;
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const std::string& dimension = row->dimensions[i];
-    const bool words = dimension != "class" && dimension != "matrix";
+    const bool words = std::ranges::find(word_dimensions, dimension) != word_dimensions.end();
     const std::vector<std::string> names = labels(dimension);
     std::vector<std::string> numbers;  // of words, from 1: they go by number as well as by name
     for (const Index word : context_.words)

@@ -1,7 +1,12 @@
+#include <gradflow/flows/curvature.hpp>
 #include <gradflow/observables/observables.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "observables/quantities.hpp"
 
 namespace gradflow {
 namespace {
@@ -23,19 +28,6 @@ auto gram(double (Flow<double>::*entry)(std::span<const double>, Index, Index) c
   };
 }
 
-/// Sums (or means) of a per-sample quantity over each class.
-void by_class(Moment& moment, const std::vector<double>& per_sample, bool mean, Out out) {
-  std::vector<double> count(out.size());
-  std::fill(out.begin(), out.end(), 0.0);
-  for (Index i = 0; i < moment.task().samples(); ++i) {
-    const auto c = static_cast<std::size_t>(moment.task().class_of(i));
-    out[c] += per_sample[static_cast<std::size_t>(i)];
-    ++count[c];
-  }
-  if (mean)
-    for (std::size_t c = 0; c < out.size(); ++c) out[c] /= count[c];  // an empty class has no mean: NaN
-}
-
 /// The change of X / rate_x - Y / rate_y over the larger of the two terms; a frozen matrix's term is a law by itself.
 double law_drift(double X, double X0, double rate_x, double Y, double Y0, double rate_y) {
   const double x = rate_x > 0 ? 1 / rate_x : 1, y = rate_y > 0 ? 1 / rate_y : 1;
@@ -45,8 +37,7 @@ double law_drift(double X, double X0, double rate_x, double Y, double Y0, double
   return larger > 0 ? change / larger : 0;
 }
 
-double accuracy(Moment& moment, const Context&) {
-  const std::vector<double>& z = moment.forward().margin;
+double accuracy(const std::vector<double>& z) {
   return static_cast<double>(std::count_if(z.begin(), z.end(), [](double v) { return v > 0; })) /
          static_cast<double>(z.size());
 }
@@ -76,6 +67,40 @@ double energy_defect(Moment& moment, const Context& context) {
          context.origin.loss;
 }
 
+void alignment(Moment& moment, const Context& context, Out out) {
+  std::transform(context.words.begin(), context.words.end(), out.begin(),
+                 [&](Index k) { return moment.G(k) / std::sqrt(moment.U() * moment.flow().Gamma(moment.x(), k, k)); });
+}
+
+void power_share(Moment& moment, const Context&, Out out) {
+  const PerMatrix<double>& power = moment.power();
+  const double sum = std::accumulate(power.begin(), power.end(), 0.0);
+  std::transform(power.begin(), power.end(), out.begin(), [sum](double part) { return part / sum; });
+}
+
+void norms(Moment& moment, const Context& context, Out out) {
+  const Flow<double>& flow = moment.flow();
+  out[0] = std::sqrt(context.origin.still_W + moment.U() / static_cast<double>(flow.hidden()));
+  out[1] = std::sqrt(flow.trace_Gamma(moment.x()));
+  out[2] = std::sqrt(flow.trace_S_K(moment.x()));
+  out[3] = std::sqrt(flow.trace_S_Q(moment.x()));
+}
+
+// A bar for the one end of the spectrum that is asked for; the other takes what it gets.
+constexpr double any = std::numeric_limits<double>::infinity(), tight = 1e-8;
+
+double sharpness(Moment& moment, const Context&) {
+  const Curvature found =
+      curvature(moment.field(), moment.x(), {.tolerance_largest = tight, .tolerance_smallest = any});
+  return found.converged ? found.largest : std::numeric_limits<double>::quiet_NaN();
+}
+
+double curvature_min(Moment& moment, const Context&) {
+  const Curvature found =
+      curvature(moment.field(), moment.x(), {.tolerance_largest = any, .tolerance_smallest = tight});
+  return found.converged ? found.smallest : std::numeric_limits<double>::quiet_NaN();
+}
+
 const char* const equation1 = "Yang et al. 2024, equation 1";
 const char* const coupled = "Yang et al. 2024, Appendix C (coupled dynamical system)";
 
@@ -84,7 +109,9 @@ const std::vector<Observable>& table() {
       {"loss", {}, "1", "training loss: mean of log(1 + exp(-z_i))", equation1, scalar([](Moment& m, const Context&) {
          return m.forward().loss;
        })},
-      {"accuracy", {}, "1", "fraction of samples with margin z_i > 0", equation1, scalar(accuracy)},
+      {"accuracy", {}, "1", "fraction of samples with margin z_i > 0", equation1, scalar([](Moment& m, const Context&) {
+         return accuracy(m.forward().margin);
+       })},
       {"margin_min",
        {},
        "1",
@@ -125,10 +152,7 @@ const std::vector<Observable>& table() {
        "1",
        "squared speed of each matrix",
        "Yang et al. 2024, Appendix B",
-       [](Moment& m, const Context&, Out out) {
-         const PerMatrix<double> power = m.flow().power(m.x(), m.gV(), m.gA());
-         std::copy(power.begin(), power.end(), out.begin());
-       }},
+       [](Moment& m, const Context&, Out out) { std::copy(m.power().begin(), m.power().end(), out.begin()); }},
       {"drift_vw",
        {},
        "1",
@@ -147,6 +171,89 @@ const std::vector<Observable>& table() {
        "(loss + integrated power - loss at t = 0) / loss at t = 0",
        "dL/dt = -power",
        scalar(energy_defect)},
+      {"G_filler",
+       {"statistic"},
+       "1",
+       "mean, deviation, smallest and largest value G of the filler words that stand in a training sample",
+       "Yang et al. 2024, Theorem 3.1",
+       [](Moment& m, const Context&, Out out) { filler_statistics(m, out); }},
+      {"alignment",
+       {"word"},
+       "1",
+       "cosine of the angle between u = W^T a and each word's value vector W_V mu_k",
+       "G(k) / sqrt(U Gamma(k,k))",
+       alignment},
+      {"power_share",
+       {"matrix"},
+       "1",
+       "share of each matrix in the sum of the squared speeds",
+       "Yang et al. 2024, Appendix B",
+       power_share},
+      {"norm",
+       {"matrix"},
+       "1",
+       "Frobenius norm of each matrix, the columns of all words included; NaN for W where the flow has inner products "
+       "only, which say of W no more than W^T a",
+       "W - a u^T / M is constant; tr Gamma, tr W_K^T W_K, tr W_Q^T W_Q",
+       norms},
+      {.name = "loss_test",
+       .dimensions = {},
+       .unit = "1",
+       .long_name = "mean of log(1 + exp(-z_i)) over the test samples",
+       .source = equation1,
+       .evaluate = scalar([](Moment& m, const Context& c) { return m.forward_of(*c.test).loss; }),
+       .needs_test = true},
+      {.name = "accuracy_test",
+       .dimensions = {},
+       .unit = "1",
+       .long_name = "fraction of test samples with margin z_i > 0",
+       .source = equation1,
+       .evaluate = scalar([](Moment& m, const Context& c) { return accuracy(m.forward_of(*c.test).margin); }),
+       .needs_test = true},
+      {.name = "attention",
+       .dimensions = {"class", "key_role", "query_role"},
+       .unit = "1",
+       .long_name = "attention P_iq on all keys of a role, mean over the query tokens of a role in the samples of a "
+                    "class; NaN where there are none",
+       .source = equation1,
+       .evaluate = [](Moment& m, const Context&, Out out) { attention_by_role(m, out); },
+       .on_request = true},
+      {.name = "loss_class_slope",
+       .dimensions = {"class"},
+       .unit = "1",
+       .long_name = "d log loss_c / d log t = t loss_c' / loss_c of each class, along the flow",
+       .source = coupled,
+       .evaluate = [](Moment& m, const Context&, Out out) { loss_class_slope(m, out); },
+       .on_request = true},
+      {.name = "stable_rank",
+       .dimensions = {"matrix"},
+       .unit = "1",
+       .long_name = "squared Frobenius over squared spectral norm of each matrix, the columns of all words included; "
+                    "where the flow has inner products only NaN for W, and for all where it leaves words out (track "
+                    "them with save.words)",
+       .source = "tr(X^T X) / lambda_max(X^T X)",
+       .evaluate = [](Moment& m, const Context&, Out out) { stable_ranks(m, out); },
+       .on_request = true},
+      {.name = "sharpness",
+       .dimensions = {},
+       .unit = "1",
+       .long_name =
+           "largest eigenvalue of the loss's Hessian in all parameters, per unit of flow time, each matrix at its "
+           "rate",
+       .source = "Lanczos method on exact products (Golub and Van Loan 2013, 10.1)",
+       .evaluate = scalar(sharpness),
+       .on_request = true,
+       .needs_weights = true},
+      {.name = "curvature_min",
+       .dimensions = {},
+       .unit = "1",
+       .long_name =
+           "smallest eigenvalue of the loss's Hessian in all parameters, per unit of flow time, each matrix at its "
+           "rate",
+       .source = "Lanczos method on exact products (Golub and Van Loan 2013, 10.1)",
+       .evaluate = scalar(curvature_min),
+       .on_request = true,
+       .needs_weights = true},
   };
   return rows;
 }
@@ -154,5 +261,12 @@ const std::vector<Observable>& table() {
 }  // namespace
 
 std::span<const Observable> observable_table() { return table(); }
+
+std::vector<std::string> observables_on_request() {
+  std::vector<std::string> names;
+  for (const Observable& row : table())
+    if (row.on_request) names.push_back(row.name);
+  return names;
+}
 
 }  // namespace gradflow

@@ -85,9 +85,11 @@ File File::create(const fs::path& target, bool overwrite) {
   const Quiet quiet;
   const Place place{target.string(), ""};
   const fs::path path = checked_target(target, overwrite);
+  auto lock = std::make_unique<WriterLock>(path);
   const fs::path temporary =
       path.parent_path() / fmt::format(".{}.{:08x}.part", path.filename().string(), std::random_device{}());
   File file(place, create_plain(place, temporary));
+  file.lock_ = std::move(lock);
   file.path_ = path;
   file.temporary_ = temporary;
   file.overwrite_ = overwrite;
@@ -115,6 +117,7 @@ File File::open(const fs::path& path) {
 
 File::File(File&& other) noexcept
     : place_(std::move(other.place_)),
+      lock_(std::move(other.lock_)),
       handle_(std::move(other.handle_)),
       path_(std::move(other.path_)),
       temporary_(std::exchange(other.temporary_, {})),
@@ -175,6 +178,7 @@ void File::close() {
   const Quiet quiet;
   flush();
   if (!handle_.reset()) place_.fail_call("close it");
+  lock_.reset();
 }
 
 }  // namespace gradflow::storage

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "storage/hdf5.hpp"
+#include "storage/lock.hpp"
 
 /// Groups, data sets and attributes of one HDF5 file, read with checks and written for readers that follow (SWMR).
 /// Every function throws FileError.
@@ -122,7 +124,7 @@ class Group : public Object {
 class File {
  public:
   /// A new file under a temporary name beside `target`, until publish(). Throws where `target` exists and is not to be
-  /// overwritten, or is read-only, or its folder is missing or cannot be written.
+  /// overwritten, or is read-only, or another process is writing it, or its folder is missing or cannot be written.
   static File create(const std::filesystem::path& target, bool overwrite);
   /// For reading: a closed file, one that a writer has open (readable from publish() on), or one whose writer died.
   static File open(const std::filesystem::path& path);
@@ -151,6 +153,7 @@ class File {
   File(Place place, Handle handle) : place_(std::move(place)), handle_(std::move(handle)) {}
 
   Place place_;
+  std::unique_ptr<WriterLock> lock_;  // of a file that is written
   Handle handle_;
   std::filesystem::path path_, temporary_;
   bool overwrite_ = false, unclosed_ = false;

@@ -103,6 +103,65 @@ void check_fillers(const std::vector<CoOccurrenceClass>& classes, const CoOccurr
                         words.str(), options.words));
 }
 
+/// As many samples of each class as `sizes` says; its words first, then fillers. `filler` is given the pool of words to
+/// choose from.
+template <class Filler>
+TaskData make_samples(const CoOccurrenceOptions& options, const std::vector<CoOccurrenceClass>& classes,
+                      const std::vector<Index>& sizes, Filler filler) {
+  TaskData data;
+  data.words = options.words;
+  data.targets = options.targets;
+  data.common = options.common;
+  data.word_names = default_word_names(options.words);
+
+  std::vector<Index> pool;
+  const std::set<Index> reserved = reserved_words(options, classes);
+  for (Index word = 0; word < options.words; ++word)
+    if (!reserved.contains(word)) pool.push_back(word);
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    for (Index k = 0; k < sizes[c]; ++k) {
+      std::vector<Index> sample = classes[c].words;
+      std::generate_n(std::back_inserter(sample), options.length - std::ssize(sample), [&] { return filler(pool); });
+      data.tokens.push_back(std::move(sample));
+      data.labels.push_back(classes[c].label);
+      data.sample_class.push_back(static_cast<Index>(c));
+    }
+    data.class_names.push_back(classes[c].name);
+  }
+  return data;
+}
+
+/// Draws uniformly from a pool of words.
+class UniformFiller {
+ public:
+  UniformFiller(std::uint64_t seed, Stream stream) : random_(random_stream(seed, stream)) {}
+  Index operator()(const std::vector<Index>& pool) {
+    return pool[boost::random::uniform_int_distribution<std::size_t>(0, pool.size() - 1)(random_)];
+  }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+/// n shared out by the classes' fractions, which sum to 1: all round down, and the largest remainders up.
+std::vector<Index> shared_out(Index n, const std::vector<CoOccurrenceClass>& classes) {
+  std::vector<Index> sizes, order;
+  std::vector<cpp_rational> remainders;
+  Index left = n;
+  for (const CoOccurrenceClass& c : classes) {
+    const cpp_rational share = exact(c.fraction) * n;
+    sizes.push_back(cpp_int(numerator(share) / denominator(share)).convert_to<Index>());
+    remainders.push_back(share - sizes.back());
+    order.push_back(std::ssize(order));
+    left -= sizes.back();
+  }
+  std::ranges::stable_sort(order, [&](Index a, Index b) {
+    return remainders[static_cast<std::size_t>(a)] > remainders[static_cast<std::size_t>(b)];
+  });
+  for (Index i = 0; i < left; ++i) ++sizes[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])];
+  return sizes;
+}
+
 }  // namespace
 
 std::vector<CoOccurrenceClass> paper_classes(const std::array<Index, 2>& targets, const std::optional<Index>& common) {
@@ -137,34 +196,18 @@ std::vector<std::string> problems(const CoOccurrenceOptions& options) {
 TaskData co_occurrence(const CoOccurrenceOptions& options, std::uint64_t seed) {
   throw_if_any(problems(options));
   const std::vector<CoOccurrenceClass> classes = effective_classes(options);
-  TaskData data;
-  data.words = options.words;
-  data.targets = options.targets;
-  data.common = options.common;
-  data.word_names = default_word_names(options.words);
+  const std::vector<Index> sizes = shared_out(options.samples, classes);  // without remainders
+  if (options.fillers == Fillers::uniform)
+    return make_samples(options, classes, sizes, UniformFiller(seed, Stream::task));
+  return make_samples(options, classes, sizes,
+                      [next = std::size_t{0}](const std::vector<Index>& pool) mutable { return pool[next++]; });
+}
 
-  std::vector<Index> pool;
-  const std::set<Index> reserved = reserved_words(options, classes);
-  for (Index word = 0; word < options.words; ++word)
-    if (!reserved.contains(word)) pool.push_back(word);
-  std::mt19937_64 random = random_stream(seed, Stream::task);
-  auto next_distinct = pool.begin();
-  const auto filler = [&] {
-    if (options.fillers == Fillers::distinct) return *next_distinct++;
-    return pool[boost::random::uniform_int_distribution<std::size_t>(0, pool.size() - 1)(random)];
-  };
-  for (const CoOccurrenceClass& c : classes) {
-    const auto size = cpp_int(numerator(cpp_rational(exact(c.fraction) * options.samples))).convert_to<Index>();
-    for (Index k = 0; k < size; ++k) {
-      std::vector<Index> sample = c.words;
-      std::generate_n(std::back_inserter(sample), options.length - std::ssize(sample), filler);
-      data.tokens.push_back(std::move(sample));
-      data.labels.push_back(c.label);
-      data.sample_class.push_back(std::ssize(data.class_names));
-    }
-    data.class_names.push_back(c.name);
-  }
-  return data;
+TaskData co_occurrence_test(const CoOccurrenceOptions& options, Index samples, std::uint64_t seed) {
+  throw_if_any(problems(options));
+  if (samples < 1) throw std::invalid_argument(fmt::format("test samples: at least 1 is needed; given {}", samples));
+  const std::vector<CoOccurrenceClass> classes = effective_classes(options);
+  return make_samples(options, classes, shared_out(samples, classes), UniformFiller(seed, Stream::test));
 }
 
 }  // namespace gradflow

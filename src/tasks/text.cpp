@@ -2,7 +2,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <boost/random/uniform_int_distribution.hpp>
+#include <cmath>
 #include <gradflow/tasks/classify.hpp>
+#include <gradflow/tasks/random.hpp>
 #include <gradflow/tasks/text.hpp>
 #include <numeric>
 #include <stdexcept>
@@ -78,6 +81,8 @@ std::vector<std::string> checked_special_words(Segmenter& segmenter, const TextO
   require_positive("min_count", options.min_count);
   require_positive("max_length", options.max_length.value_or(1));
   require_positive("limit", options.limit.value_or(1));
+  if (const double share = options.test_share.value_or(0.5); !(share > 0 && share < 1))
+    problems.push_back(fmt::format("test_share: must lie above 0 and below 1; given {}", share));
 
   std::vector<std::string> words;
   for (const std::string& target : options.targets) words.push_back(fold_word(segmenter, "targets", target, problems));
@@ -219,8 +224,46 @@ std::vector<Index> vocabulary_of(const Corpus& corpus) {
   return vocabulary;
 }
 
+/// Which of n samples are held back: round(share n) of them, at least one, every choice equally likely.
+std::vector<bool> held_back(Index n, double share, std::uint64_t seed) {
+  std::mt19937_64 random = random_stream(seed, Stream::test);
+  Index wanted = std::max<Index>(1, std::llround(share * static_cast<double>(n)));
+  std::vector<bool> chosen;
+  for (Index left = n; left > 0; --left) {  // each with the probability that as many are still wanted
+    const bool take = boost::random::uniform_int_distribution<Index>(1, left)(random) <= wanted;
+    chosen.push_back(take);
+    wanted -= take ? 1 : 0;
+  }
+  return chosen;
+}
+
+/// Takes the test samples out of `samples.data`.
+void hold_back(TextSamples& samples, std::string_view name, double share, std::uint64_t seed) {
+  const TaskData all = samples.data;
+  TaskData &train = samples.data, &test = samples.test.emplace(all);
+  for (TaskData* part : {&train, &test}) {
+    part->tokens.clear();
+    part->labels.clear();
+    part->sample_class.clear();
+  }
+  const std::vector<bool> chosen = held_back(std::ssize(all.labels), share, seed);
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    TaskData& part = chosen[i] ? test : train;
+    part.tokens.push_back(all.tokens[i]);
+    part.labels.push_back(all.labels[i]);
+    part.sample_class.push_back(all.sample_class[i]);
+  }
+  const auto positive = std::ranges::count(train.labels, 1);
+  if (positive == 0 || positive == std::ssize(train.labels))
+    throw std::invalid_argument(
+        fmt::format("{}: test_share: with {} of {} samples held back all {} that are left to train on {} both targets; "
+                    "hold back fewer, or choose another seed",
+                    name, test.labels.size(), all.labels.size(), train.labels.size(),
+                    positive == 0 ? "do not contain" : "contain"));
+}
+
 TextSamples assemble(const Corpus& corpus) {
-  TextSamples result{{}, corpus.report};
+  TextSamples result{{}, {}, corpus.report};
   TaskData& data = result.data;
   if (corpus.special == 3) data.common = 2;
   std::vector<Index> position(corpus.counts.size(), -1);  // of each word in the vocabulary
@@ -256,7 +299,9 @@ TextSamples from_text(std::string_view text, std::string_view name, const TextOp
   require_special_words(corpus);
   drop_rare_words(corpus, options.min_count);
   require_both_labels(corpus);
-  return assemble(corpus);
+  TextSamples samples = assemble(corpus);
+  if (options.test_share) hold_back(samples, name, *options.test_share, options.seed);
+  return samples;
 }
 
 }  // namespace gradflow

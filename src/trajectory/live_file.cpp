@@ -21,7 +21,7 @@ void LiveFile::commit() {
   file_.flush();
   for (Table& table : tables_) table.write_t();
   file_.flush();
-  file_.check_in_place();
+  if (published_) file_.check_in_place();
   last_commit_ = std::chrono::steady_clock::now();
 }
 

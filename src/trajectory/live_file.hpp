@@ -58,6 +58,8 @@ class LiveFile {
   }
   /// All gathered rows of all tables.
   void commit();
+  /// Waits until the disk has what is committed.
+  void sync() { file_.sync(); }
   /// Commits all, waits until the disk has it, and closes. Nothing where it is closed, or has failed.
   void close();
 

@@ -22,7 +22,7 @@ inline constexpr std::array<Variable, 2> summary_reals{
      {"for_good_error", "error of for_good"}}};
 
 /// events/crossings beside `t`, in the order of Crossing.
-inline constexpr std::array<Variable, 5> crossing{
+inline constexpr std::array<Variable, 7> crossing{
     {{"event", "row of the event in events/summary, from 0"},
      {"direction", "+1: the condition becomes true; -1: false"},
      {"slope",
@@ -34,7 +34,9 @@ inline constexpr std::array<Variable, 5> crossing{
       "event's function"},
      {"certain",
       "1: a solve at ten times the tolerances finds it too; 0: it does not, or not clear of the event's next "
-      "crossing; -1: not checked"}}};
+      "crossing; -1: not checked"},
+     {"clock_time", "t on the clock of the solve"},
+     {"local_error", "what the method's own estimate of the error of its last step makes of t"}}};
 inline constexpr std::size_t crossing_t_error = 3, crossing_certain = 4;
 
 /// steps, beside `t`.

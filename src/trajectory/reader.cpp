@@ -6,6 +6,7 @@
 #include <array>
 
 #include "storage/file.hpp"
+#include "trajectory/checkpoint.hpp"
 #include "trajectory/layout.hpp"
 #include "trajectory/names.hpp"
 #include "trajectory/reading.hpp"
@@ -122,13 +123,24 @@ std::string RunReader::verdict(std::int64_t code) const {
 std::vector<Crossing> RunReader::crossings() const {
   const Grown grown = implementation_->grown("events/crossings");
   std::array<std::vector<double>, names::crossing.size()> own;
-  for (std::size_t c = 0; c < own.size(); ++c) own[c] = grown.read(names::crossing[c].name);
+  for (std::size_t c = 0; c < own.size(); ++c)
+    own[c] = c > names::crossing_certain && !grown.has(names::crossing[c].name)  // a file older than these
+                 ? std::vector<double>(grown.t().size(), unknown)
+                 : grown.read(names::crossing[c].name);
   std::vector<std::vector<double>> extra;
   for (const std::string& name : crossing_values()) extra.push_back(grown.read(name));
   std::vector<Crossing> result;
   for (std::size_t i = 0; i < grown.t().size(); ++i) {
     const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(own[c][i]); };
-    Crossing crossing{integer(0), grown.t()[i], own[3][i], own[2][i], integer(1), integer(4), {}};
+    Crossing crossing{.event = integer(0),
+                      .t = grown.t()[i],
+                      .t_error = own[3][i],
+                      .slope = own[2][i],
+                      .direction = integer(1),
+                      .certain = integer(4),
+                      .values = {},
+                      .clock_time = own[5][i],
+                      .local_error = own[6][i]};
     for (const auto& values : extra) crossing.values.push_back(values[i]);
     result.push_back(std::move(crossing));
   }
@@ -142,6 +154,8 @@ std::vector<std::string> RunReader::crossing_values() const {
   });
   return columns;
 }
+
+std::optional<Checkpoint> RunReader::checkpoint() const { return read_checkpoint(implementation_->root); }
 
 Steps RunReader::steps() const {
   const Grown grown = implementation_->grown("steps");

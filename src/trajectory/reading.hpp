@@ -11,8 +11,8 @@
 /// What the readers of a run and of a comparison share. Every function throws FileError.
 namespace gradflow::trajectory {
 
-/// The committed rows of a growing group: it reads t first, because the writer writes it last. A kill can leave t longer
-/// than what was written of it, which then is NaN; those rows are not committed.
+/// The committed rows of a growing group: it reads t first, because the writer writes it last. A kill can leave t
+/// longer than what was written of it, which then is NaN; those rows are not committed.
 class Grown {
  public:
   explicit Grown(storage::Group group);
@@ -20,6 +20,7 @@ class Grown {
   const std::vector<double>& t() const { return t_; }
   std::int64_t rows() const { return std::ssize(t_); }
 
+  bool has(const std::string& name) const { return group_.has(name); }
   /// A column, which may have more rows than t.
   storage::Dataset open(const std::string& name) const;
   /// Of a column of scalars.

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "storage/file.hpp"
+#include "trajectory/checkpoint.hpp"
 #include "trajectory/layout.hpp"
 #include "trajectory/live_file.hpp"
 #include "trajectory/names.hpp"
@@ -131,7 +132,9 @@ class RunGroupWriter::Implementation {
         crossings(create_table("events/crossings", {{}, crossing_columns(run)}, crossing_rows,
                                {"event", "direction", "certain"})),
         steps(create_table("steps", {{}, scalar_columns(names::step)}, step_rows)),
-        end(root.create_group("run"), run) {}
+        end(root.create_group("run"), run) {
+    if (run.checkpoint_reals > 0) slots.emplace(root, run.checkpoint_reals, run.checkpoint_integers);
+  }
 
   Table& create_table(const std::string& name, const Series& series, std::int64_t rows,
                       const std::vector<std::string>& integers = {}) {
@@ -145,6 +148,7 @@ class RunGroupWriter::Implementation {
   Summary summary;
   Table &crossings, &steps;
   End end;
+  std::optional<CheckpointSlots> slots;
 };
 
 RunGroupWriter::RunGroupWriter(std::shared_ptr<LiveFile> file, const std::string& group,
@@ -176,8 +180,13 @@ std::int64_t RunGroupWriter::crossing(const Crossing& crossing) {
   file().change([&] {
     if (crossing.event < 0 || crossing.event >= implementation_->summary.rows())
       misuse(fmt::format("there is no event {}", crossing.event));
-    std::vector<double> row{static_cast<double>(crossing.event), static_cast<double>(crossing.direction),
-                            crossing.slope, crossing.t_error, static_cast<double>(crossing.certain)};
+    std::vector<double> row{static_cast<double>(crossing.event),
+                            static_cast<double>(crossing.direction),
+                            crossing.slope,
+                            crossing.t_error,
+                            static_cast<double>(crossing.certain),
+                            crossing.clock_time,
+                            crossing.local_error};
     row.insert(row.end(), crossing.values.begin(), crossing.values.end());
     file().append(implementation_->crossings, crossing.t, row);
   });
@@ -199,13 +208,31 @@ void RunGroupWriter::set_run(const RunEnd& end) {
   file().change([&] { implementation_->end.set(end); });
 }
 
+bool RunGroupWriter::has_checkpoints() const { return implementation_->slots.has_value(); }
+
+void RunGroupWriter::checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers) {
+  file().change([&] {
+    Implementation& run = *implementation_;
+    if (!run.slots) misuse("the run was described without checkpoints");
+    file().commit();
+    run.slots->write({.reals = {reals.begin(), reals.end()},
+                      .integers = {integers.begin(), integers.end()},
+                      .records = run.observables.rows(),
+                      .snapshots = run.states.rows(),
+                      .crossings = run.crossings.rows(),
+                      .steps = run.steps.rows()},
+                     [&] { file().sync(); });
+  });
+}
+
 void RunGroupWriter::flush() {
   file().change([&] { file().commit(); });
 }
 
 RunWriter::RunWriter(const std::filesystem::path& path, const RunDescription& description, bool overwrite,
-                     std::chrono::duration<double> commit_every)
+                     std::chrono::duration<double> commit_every, const std::function<void(RunGroupWriter&)>& begin)
     : RunGroupWriter(std::make_shared<LiveFile>(path, overwrite, commit_every), "", description) {
+  if (begin) begin(*this);
   file().publish();
 }
 

@@ -123,7 +123,7 @@ TEST_F(CertifyTest, SaysWhatTheRunWasAndWhatItIsHeldAgainst) {
     EXPECT_EQ(q.error.size(), 30) << q.name;
     EXPECT_LE(q.uncertainty[q.worst()], std::max(q.error[q.worst()], 1e-15)) << q.name;
   }
-  EXPECT_EQ(report.observables.size(), observable_table().size());
+  EXPECT_EQ(report.observables.size(), trajectory::RunReader(file()).observables().size());
   EXPECT_EQ(report.monitors.size(), 6);
   EXPECT_TRUE(report.ladder.empty());
 }

@@ -150,6 +150,16 @@ TEST_F(PhasesTest, EndsAndTheTheorysT1) {
   EXPECT_FALSE(report({{"classified"}}, 2).finished);
 }
 
+TEST_F(PhasesTest, ARunThatGoesOnStandsWhereItsCrossingsLeftIt) {
+  const PhasesReport r = report({{"classified", false, {{10, 1}}}, {"aligned", true, {{15, -1}, {25, 1}}}}, -1);
+  EXPECT_FALSE(r.finished);
+  EXPECT_EQ(r.T1, 25);
+  EXPECT_EQ(r.T1_error, 0.025);
+  EXPECT_TRUE(r.events[0].true_at_end && r.events[1].true_at_end && r.events[1].true_at_start);
+  EXPECT_FALSE(r.events[0].true_at_start);
+  EXPECT_FALSE(report({{"classified", false, {{10, 1}}}, {"aligned", true, {{15, -1}}}}, -1).T1);
+}
+
 TEST_F(PhasesTest, ARunThatGoesOnHasNoVerdictYet) {
   const PhasesReport r = report({{"classified", false, {{10, 1}}}, {"aligned", false, {{25, 1}, {26, -1}}}}, -1);
   EXPECT_FALSE(r.finished);

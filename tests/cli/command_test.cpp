@@ -300,7 +300,7 @@ TEST_F(Command, HelpShowsMethodsAndExamples) {
   const Finished all = gradflow({"--help"});
   EXPECT_EQ(all.code, 0);
   EXPECT_THAT(all.out, AllOf(HasSubstr("simulate"), HasSubstr("show"), HasSubstr("phases"), HasSubstr("Exit codes"),
-                             Not(HasSubstr("resume")), HasSubstr("certify")));
+                             HasSubstr("resume"), HasSubstr("certify")));
   const Finished one = gradflow({"simulate", "--help"});
   EXPECT_EQ(one.code, 0);
   EXPECT_THAT(one.out,
@@ -324,12 +324,14 @@ TEST_F(Command, SlipsGetAnAnswerThatSaysWhatToDo) {
   fs::create_directory(folder / "sub");
   write("text.h5", "not HDF5");
   const std::vector<Slip> slips{
-      {{}, 2, "simulate, compare, show, phases, certify"},
+      {{}, 2, "simulate, resume, compare, show, phases, certify"},
       {{"simulat", "small.toml"}, 2, "Did you mean 'simulate'?"},
       {{"simmulat", "small.toml"}, 2, "Did you mean 'simulate'?"},
       {{"small.toml"}, 2, "'gradflow simulate small.toml'"},
       {{"run.h5"}, 2, "'gradflow show run.h5'"},
-      {{"resume", "run.h5"}, 2, "not available in this version"},
+      {{"resume", "text.h5"}, 3, "text.h5"},
+      {{"resume", "small.toml"}, 2, "'gradflow simulate small.toml'"},
+      {{"resume", "run.h5", "--until", "0.5"}, 2, "must lie after that, but is 0.5"},
       {{"certify"}, 2, "gradflow certify RUN.h5"},
       {{"certify", "run.h5", "--ordr"}, 2, "Did you mean '--order'?"},
       {{"certify", "small.toml"}, 2, "'gradflow simulate small.toml'"},

@@ -1,11 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <gradflow/flows/start.hpp>
 #include <gradflow/storage/file_error.hpp>
 #include <gradflow/tasks/co_occurrence.hpp>
 
+#include "experiment/problem.hpp"
 #include "storage/file.hpp"
 #include "support/experiments.hpp"
 
@@ -230,6 +232,100 @@ TEST_F(InputsTest, ARunIsATaskAndAStart) {
                     HasSubstr("W_V has shape [8, 13], but must have [8, 14]")));
   EXPECT_THROW(start(from_run + model + "snapshot = 3\n"), FileError);
   EXPECT_THROW(start(from_run + "[model.start]\nkind = 'file'\npath = 'none.h5'\n"), FileError);
+}
+
+TEST_F(InputsTest, ADrawnTasksTestSamplesLeaveTheRestAsItWas) {
+  const std::string uniform = "seed = 4\n[task]\nsamples = 6\nlength = 4\nwords = 13\n";
+  const Inputs plain = read_inputs(parse(uniform + tests::small_model)),
+               inputs = read_inputs(parse(uniform + "test_samples = 9\n" + tests::small_model));
+  EXPECT_FALSE(plain.test);
+  ASSERT_TRUE(inputs.test);
+  expect_equal(inputs.task, plain.task);
+  expect_equal(std::get<Weights<double>>(inputs.start), std::get<Weights<double>>(plain.start));
+  CoOccurrenceOptions options;
+  options.samples = 6;
+  options.length = 4;
+  options.words = 13;
+  expect_equal(*inputs.test, co_occurrence_test(options, 9, 4));
+}
+
+TEST_F(InputsTest, ATextHoldsAShareBack) {
+  std::string text;
+  for (int i = 0; i < 10; ++i) text += "The licence covers the program. A licence is short. Programs run. ";
+  write("text.txt", text);
+  const std::string settings = "task = { kind = 'text', path = 'text.txt', targets = ['licence', 'program'], ";
+  const auto inputs = [&](const std::string& more) { return read_inputs(parse(more + tests::small_model)); };
+  const Inputs whole = inputs("seed = 5\n" + settings + "limit = 30 }"),
+               parts = inputs("seed = 5\n" + settings + "limit = 30, test_share = 0.2 }");
+  ASSERT_TRUE(parts.test && parts.text_report);
+  EXPECT_EQ(parts.test->labels.size(), 6U);
+  EXPECT_EQ(parts.task.labels.size(), 24U);
+  EXPECT_EQ(parts.task.word_names, whole.task.word_names);
+  EXPECT_EQ(parts.text_report->units_kept, 30);
+  EXPECT_NE(parts.test->tokens, inputs("seed = 6\n" + settings + "limit = 30, test_share = 0.2 }").test->tokens);
+  EXPECT_THAT(problems_of([&] { inputs(settings + "limit = 2, test_share = 0.5 }"); }),
+              AllOf(HasSubstr("experiment.toml: task: "), HasSubstr("text.txt: test_share: with 1 of 2 samples")));
+}
+
+TEST_F(InputsTest, FilesKeepTestSamplesBesideTheOthers) {
+  const auto write_task = [&](const std::vector<std::int64_t>& test, const std::vector<std::int64_t>& labels) {
+    storage::File file = storage::File::create(path("task.h5"), true);
+    storage::Group root = file.root();
+    const auto write_array = [&](const char* name, const storage::Shape& shape,
+                                 const std::vector<std::int64_t>& values) {
+      root.create_dataset(name, {storage::Kind::integer, shape}).write(std::span(values));
+    };
+    write_array("tokens", {3, 6}, tokens_);
+    write_array("labels", {3}, labels_);
+    write_array("test_tokens", {2, 3}, test);
+    write_array("test_labels", {std::ssize(labels)}, labels);
+    root.set_attribute("words", std::int64_t{5});
+    file.publish();
+    file.close();
+  };
+  const std::string settings = "task = { kind = 'file', path = 'task.h5' }\n" + tests::small_model;
+  write_task({3, 1, -1, 0, 1, 2}, {-1, 1});
+  const Inputs inputs = read_inputs(parse(settings));
+  EXPECT_EQ(inputs.task.tokens.size(), 3U);
+  ASSERT_TRUE(inputs.test);
+  EXPECT_EQ(inputs.test->tokens, (std::vector<std::vector<Index>>{{3, 1}, {0, 1, 2}}));
+  EXPECT_EQ(inputs.test->labels, (std::vector<int>{-1, 1}));
+  const auto problems = [&] { return problems_of([&] { read_inputs(parse(settings)); }); };
+  write_task({3, 1, -1, 0, 5, 2}, {-1, 1});
+  EXPECT_THAT(problems(), HasSubstr("task.h5: test samples: sample 1 (from 0): token 5 is not in the vocabulary"));
+  write_task({3, 1, -1, 0, 1, 2}, {-1, 1, 1});
+  EXPECT_THAT(problems(), HasSubstr("task.h5: test samples: labels: one entry for each sample is needed, 2 in all"));
+}
+
+TEST_F(InputsTest, ARunKeepsItsTestSamples) {
+  for (const char* formulation : {"reduced", "coupled"}) {
+    const settings::Experiment e =
+        parse("[task]\nsamples = 6\nlength = 4\nwords = 40\ntest_samples = 30\n" + tests::small_model +
+              "[solver]\nuntil = 1\nrtol = 1e-6\n[flow]\nformulation = '" + formulation + "'\n");
+    const Inputs inputs = read_inputs(e);
+    Simulation simulation(e);
+    Listener nobody;
+    simulation.run(path("run.h5"), true, "", nobody);
+    const Inputs again = read_run_inputs(path("run.h5")),
+                 as_task = read_inputs(parse("task = { kind = 'file', path = 'run.h5' }\nmodel = { start = { kind = "
+                                             "'file', path = 'run.h5' } }\nflow = { "
+                                             "formulation = '" +
+                                             std::string(formulation) + "' }\n"));
+    for (const Inputs* read : {&again, &as_task}) {
+      expect_equal(read->task, inputs.task);
+      ASSERT_TRUE(read->test);
+      EXPECT_EQ(read->test->tokens, inputs.test->tokens);
+      EXPECT_EQ(read->test->labels, inputs.test->labels);
+      const auto* gram = std::get_if<GramStart<double>>(&read->start);
+      ASSERT_EQ(gram != nullptr, std::string(formulation) == "coupled");
+      if (gram == nullptr) continue;
+      // The coupled flow holds all words that the test samples are made of.
+      for (const auto& sample : inputs.test->tokens)
+        for (const Index word : sample) EXPECT_TRUE(std::ranges::binary_search(gram->words, word)) << word;
+      EXPECT_GT(gram->words.size(), Task(inputs.task).used_words().size());
+      EXPECT_LT(gram->words.size(), 40U);
+    }
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <gradflow/storage/file_error.hpp>
 #include <limits>
@@ -271,6 +272,89 @@ direction = "up"
   Simulation(experiment(small, folder_.path())).run(file(), true, "", *std::make_unique<Listener>());
   EXPECT_THAT(problems("[task]\nkind = 'file'\npath = 'run.h5'\n[save]\nwords = [1, 99]\n" + events),
               AllOf(HasSubstr("word 99 lies outside"), HasSubstr("event 'one'"), HasSubstr("event 'two'")));
+}
+
+TEST_F(SimulateTest, TestSamplesAndRequestsChangeNothingElse) {
+  const std::string uniform = "[task]\nsamples = 6\nlength = 4\nwords = 13\n";
+  const std::string rest = tests::small_model + solver + "[save]\nrecords = 13\nstates = 4\n";
+  const RunResult plain = run(uniform + rest, "plain.h5");
+  const RunResult more = run(uniform + "test_samples = 20\n" + rest +
+                                 "observables = ['curvature_min', 'sharpness', 'stable_rank', 'loss_class_slope', "
+                                 "'attention']\n",
+                             "more.h5");
+  EXPECT_EQ(plain.report.counts.evaluations(), more.report.counts.evaluations());
+  const RunReader first = reader("plain.h5"), second = reader("more.h5");
+  EXPECT_EQ(first.t(), second.t());
+  for (const std::string& name : first.observables())
+    EXPECT_EQ(first.observable(name).values, second.observable(name).values) << name;
+  for (const std::string& name : first.states())
+    for (const std::int64_t k : {0, 3}) EXPECT_EQ(first.state(name, k).values, second.state(name, k).values) << name;
+  const std::vector<std::string> before = first.observables(), names = second.observables();
+  const std::vector<std::string> added(names.begin() + std::ssize(before), names.end());
+  EXPECT_THAT(added, testing::ElementsAre("loss_test", "accuracy_test", "attention", "loss_class_slope", "stable_rank",
+                                          "sharpness", "curvature_min"));
+  EXPECT_THAT(second.observable("attention").dimensions, testing::ElementsAre("t", "class", "key_role", "query_role"));
+  EXPECT_EQ(second.observable("attention").shape, (std::vector<std::int64_t>{13, 4, 4, 4}));
+  for (const double sharpness : second.observable("sharpness").values) EXPECT_GT(sharpness, 0);
+  for (const double smallest : second.observable("curvature_min").values) EXPECT_LT(smallest, 0);
+  EXPECT_EQ(experiment(second.text_attribute("settings"), folder_.path()), simulation_->experiment());
+}
+
+TEST_F(SimulateTest, SnapshotsHoldMarginAndLossOfEverySample) {
+  for (const char* formulation : {"reduced", "coupled"}) {
+    run(small + solver + "[save]\nrecords = 4\nstates = 4\n[flow]\nformulation = '" + formulation + "'\n");
+    const RunReader r = reader();
+    const std::vector<double> loss = r.observable("loss").values, margin_min = r.observable("margin_min").values;
+    for (std::int64_t k = 0; k < 4; ++k) {
+      const std::vector<double> z = r.state("margin", k).values, losses = r.state("sample_loss", k).values;
+      ASSERT_EQ(z.size(), 6U);
+      EXPECT_EQ(*std::ranges::min_element(z), margin_min[static_cast<std::size_t>(k)]);
+      double sum = 0;
+      for (std::size_t i = 0; i < z.size(); ++i) {
+        EXPECT_NEAR(losses[i], std::log1p(std::exp(-z[i])), 1e-15 * (1 + std::abs(z[i])));
+        sum += losses[i];
+      }
+      EXPECT_EQ(sum / 6, loss[static_cast<std::size_t>(k)]);  // the same sum in the same order
+    }
+    EXPECT_EQ(r.state("margin", 0).dimensions, std::vector<std::string>{"sample"});
+  }
+}
+
+TEST_F(SimulateTest, SharpnessCrossesLikeAnyOtherQuantity) {
+  const std::string settings = small + solver + "[save]\nrecords = 60\nobservables = ['sharpness']\n";
+  run(settings);
+  const std::vector<double> sharpness = reader().observable("sharpness").values;
+  const auto [smallest, largest] = std::ranges::minmax(sharpness);
+  const double level = 0.5 * (smallest + largest);
+  run(settings + "[[event]]\nname = 'edge'\nquantity = 'sharpness'\ncrosses = " + std::to_string(level) + "\n");
+  const RunReader r = reader();
+  const auto events = r.events();
+  const auto at = std::ranges::find(events, "edge", &trajectory::EventInfo::name) - events.begin();
+  std::size_t crossings = 0, changes = 0;
+  for (const trajectory::Crossing& c : r.crossings()) {
+    if (c.event != at) continue;
+    ++crossings;
+    EXPECT_EQ(c.certain, 1);
+    // It lies between two records on either side of the level.
+    const auto after = static_cast<std::size_t>(std::ranges::lower_bound(r.t(), c.t) - r.t().begin());
+    EXPECT_LT((sharpness[after - 1] - level) * (sharpness[after] - level), 0);
+    EXPECT_EQ(sharpness[after] > level, c.direction > 0);
+  }
+  for (std::size_t i = 1; i < sharpness.size(); ++i) changes += (sharpness[i - 1] > level) != (sharpness[i] > level);
+  EXPECT_EQ(crossings, changes);
+  EXPECT_GT(crossings, 0U);
+}
+
+TEST_F(SimulateTest, RefusesWhatTheRunDoesNotHave) {
+  const auto problem = [&](const std::string& more) {
+    return tests::problems_of([&] { Simulation(experiment(small + more, folder_.path())); });
+  };
+  EXPECT_THAT(problem("[[event]]\nname = 'x'\nquantity = 'loss_test'\ncrosses = 1\n"),
+              AllOf(HasSubstr("experiment.toml:"), HasSubstr("event 'x': quantity 'loss_test' needs test samples")));
+  EXPECT_THAT(problem("[flow]\nformulation = 'coupled'\n[[event]]\nname = 'x'\nquantity = 'sharpness'\ncrosses = 1\n"),
+              HasSubstr("event 'x': quantity 'sharpness' needs weights, and this flow has inner products only"));
+  EXPECT_THAT(problem("[flow]\nformulation = 'coupled'\n[save]\nobservables = ['sharpness']\n"),
+              HasSubstr("key 'save.observables': has \"sharpness\", which needs weights"));
 }
 
 }  // namespace

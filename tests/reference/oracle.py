@@ -14,7 +14,7 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are tiny, threads only cost
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.integrate import DOP853, solve_ivp
@@ -24,6 +24,7 @@ from scipy.special import expit
 MATRICES = ("W", "W_V", "W_K", "W_Q")
 PRODUCTS = ("G", "U", "Gamma", "B", "S_K", "S_Q")
 RTOL, ATOL = 1e-12, 1e-14
+ROLES = ("target1", "target2", "common", "filler")
 MAX_STEPS = 3000  # enough for data that can be fitted; a longer solve would only keep tests waiting
 SCAN = 6  # points per step at which the event functions are looked at
 
@@ -103,6 +104,64 @@ class FlowOf:
     def products(self, y):
         raise NotImplementedError
 
+    def on(self, task):
+        """The same parameters on other samples over the same vocabulary: its functions of a state y are those of the
+        same y."""
+        raise NotImplementedError
+
+    def roles(self, words):
+        """Position in ROLES of each of the words."""
+        special = [*self.task.targets, self.task.common]
+        return np.vectorize(lambda k: special.index(k) if k in special else 3, otypes=[int])(words)
+
+    def attention(self, y):
+        """[class, key role, query role] The attention of a query token on all key tokens of a role, averaged over the
+        query tokens of a role in the samples of a class."""
+        P, classes, of_word = self.look(y).P, self.task.classes(), self.roles(np.arange(self.d))
+        result = np.full((4, 4, 4), np.nan)
+        for c in range(4):
+            for query in range(4):
+                chosen = (classes == c)[:, None] & self.real[:, 0, :].astype(bool) & (of_word[self.tokens] == query)
+                if chosen.any():
+                    columns = P.transpose(0, 2, 1)[chosen]  # [query token, word]
+                    result[c, :, query] = [columns[:, of_word == key].sum(axis=1).mean() for key in range(4)]
+        return result
+
+    def slopes(self, y, t):
+        """[class] d log L_c / d log t: L_c is the loss of the class's samples alone, whose gradient is multiplied by
+        the velocity."""
+        classes, velocity, result = self.task.classes(), self.velocity(y), np.full(4, np.nan)
+        for c in range(4):
+            which = np.flatnonzero(classes == c)
+            if which.size:
+                part = replace(self.task, tokens=[self.task.tokens[i] for i in which], labels=self.labels[which])
+                loss, gradient = self.on(part).loss_and_gradient(y)
+                result[c] = t * gradient @ velocity / loss
+        return result
+
+    def norms_and_ranks(self, y):
+        """Frobenius norms of W, W_V, W_K, W_Q, and their squares over those of the spectral norms."""
+        raise NotImplementedError
+
+    def further_observables(self, y, t, test):
+        """The observables of a run's file that are not in `observables`, at flow time t, but for the curvature; the
+        alignment of all d words. `test`: a Task of other samples."""
+        at, products = self.look(y), self.products(y)
+        fillers = products.G[sorted({k for x in self.task.tokens for k in x if self.roles(k) == 3})]
+        z = self.on(test).look(y).z
+        norms, ranks = self.norms_and_ranks(y)
+        return {
+            "G_filler": np.array([fillers.mean(), fillers.std(), fillers.min(), fillers.max()]),
+            "alignment": products.G / np.sqrt(products.U * np.diag(products.Gamma)),
+            "power_share": at.speeds / np.sum(at.speeds),
+            "norm": norms,
+            "loss_test": np.logaddexp(0, -z).mean(),
+            "accuracy_test": np.mean(z > 0),
+            "attention": self.attention(y),
+            "loss_class_slope": self.slopes(y, t),
+            "stable_rank": ranks,
+        }
+
     def observables(self, y):
         """Every observable of a run's file at the state y; G, B, Gamma over all d words."""
         at, products = self.look(y), self.products(y)
@@ -143,8 +202,26 @@ class Model(FlowOf):
                                  + [np.ravel(getattr(start, name)) for name in MATRICES[1:]]).astype(float)
         self.look0 = self.look(self.y0)
 
+    def on(self, task):
+        return Model(task, self.start, self.form, self.rates)
+
     def split(self, y):
         return [block.reshape(shape) for block, shape in zip(np.split(y, self.ends[:-1]), self.shapes)]
+
+    def norms_and_ranks(self, y):
+        norms, spectral = (np.array([np.linalg.norm(x, kind) for x in self.weights(y)]) for kind in ("fro", 2))
+        return norms, np.square(norms / spectral)
+
+    def hessian_spectrum(self, y):
+        """Eigenvalues, ascending, of the loss's Hessian in W, W_V, W_K, W_Q (form="full"): columns are central
+        differences of the exact gradient, good to about 1e-10 where the parameters are of order 1."""
+        assert self.form == "full"
+        h, columns = 1e-4, []
+        for unit in np.eye(y.size):  # of fourth order in h: what is left of it is 1e-17 times a sixth derivative
+            g = {j: self.loss_and_gradient(y + j * h * unit)[1] for j in (-2, -1, 1, 2)}
+            columns.append((8 * (g[1] - g[-1]) - (g[2] - g[-2])) / (12 * h))
+        H = np.array(columns)
+        return np.linalg.eigvalsh((H + H.T) / 2)
 
     def _forward(self, y):
         """Logits F [n], and what the backward pass needs."""
@@ -229,6 +306,7 @@ class CoupledModel(FlowOf):
 
     def __init__(self, task, start, rates=(1, 1, 1, 1)):
         super().__init__(task, rates)
+        self.start = start
         self.m, self.M = float(start.width), float(start.hidden)
         self.shapes = [(self.d,), ()] + 4 * [(self.d, self.d)]
         self.ends = np.cumsum([int(np.prod(s)) for s in self.shapes])
@@ -238,8 +316,23 @@ class CoupledModel(FlowOf):
     def split(self, y):
         return [block.reshape(shape) for block, shape in zip(np.split(y, self.ends[:-1]), self.shapes)]
 
+    def on(self, task):
+        return CoupledModel(task, self.start, self.rates)
+
     def products(self, y):
         return Products(*self.split(y), self.m, self.M)
+
+    def norms_and_ranks(self, y):
+        """Of the weights that the inner products belong to; of W there are none."""
+        _, _, Gamma, _, S_K, S_Q = self.split(y)
+        squares = np.array([np.nan, *(np.trace(x) for x in (Gamma, S_K, S_Q))])
+        return np.sqrt(squares), squares / [np.nan, *(np.linalg.eigvalsh(x)[-1] for x in (Gamma, S_K, S_Q))]
+
+    def loss_and_gradient(self, y):
+        """The loss and its derivative by each component of y: it depends on G and B alone."""
+        F, _, p, D = self._forward(y)
+        parts = [-p, 0.0, np.zeros_like(D), -D / np.sqrt(self.m), np.zeros_like(D), np.zeros_like(D)]
+        return np.logaddexp(0, -self.labels * F).mean(), np.concatenate([np.ravel(x) for x in parts])
 
     def _forward(self, y):
         """Logits F [n], attention P, p [d] and D [d, d]."""

@@ -8,6 +8,7 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <span>
 
 #include "message_of.hpp"
 
@@ -204,6 +205,57 @@ TEST(CoOccurrence, ManyWordsAreCheckedWithoutBeingListed) {
   EXPECT_EQ(problems(options),
             std::vector<std::string>{"fillers: they are drawn from the words beside the 3 that are targets, common or "
                                      "named by a class, so words >= 4; given words = 3; raise words"});
+}
+
+TEST(CoOccurrenceTestSamples, AreFreshSamplesOfTheSameDistribution) {
+  const TaskData train = co_occurrence({}, 1), test = co_occurrence_test({}, 6000, 1);
+  EXPECT_EQ(test.words, train.words);
+  EXPECT_EQ(test.targets, train.targets);
+  EXPECT_EQ(test.common, train.common);
+  EXPECT_EQ(test.class_names, train.class_names);
+  EXPECT_EQ(test.word_names, train.word_names);
+  EXPECT_EQ(class_sizes(test), (std::map<Index, Index>{{0, 3000}, {1, 1000}, {2, 1000}, {3, 1000}}));
+  const std::vector<Words> required{{0, 1, 2}, {0, 2}, {1, 2}, {2}};
+  for (std::size_t i = 0; i < test.tokens.size(); ++i) {
+    ASSERT_EQ(test.tokens[i].size(), 5U);
+    const Words& words = required[static_cast<std::size_t>(test.sample_class[i])];
+    EXPECT_TRUE(std::ranges::equal(words, std::span(test.tokens[i]).first(words.size())));
+    EXPECT_EQ(test.labels[i], test.sample_class[i] == 0 ? 1 : -1);
+  }
+  const Words fillers = fillers_of(test);
+  EXPECT_EQ(fillers.size(), 3000U * 2 + 2000U * 3 + 1000U * 4);
+  for (Index word = 3; word < 64; ++word)  // 262 each: the standard deviation is 16
+    EXPECT_NEAR(static_cast<double>(std::ranges::count(fillers, word)), 16000.0 / 61, 80) << word;
+}
+
+TEST(CoOccurrenceTestSamples, HaveAStreamOfTheirOwn) {
+  CoOccurrenceOptions distinct;
+  distinct.samples = 6;
+  distinct.fillers = Fillers::distinct;
+  CoOccurrenceOptions uniform = distinct;
+  uniform.fillers = Fillers::uniform;
+  const TaskData test = co_occurrence_test(uniform, 6, 1);
+  EXPECT_NE(test.tokens, co_occurrence(uniform, 1).tokens);
+  EXPECT_NE(test.tokens, co_occurrence_test(uniform, 6, 2).tokens);
+  EXPECT_EQ(test.tokens, co_occurrence_test(distinct, 6, 1).tokens);  // whatever the training set's fillers are
+  uniform.samples = 60;
+  EXPECT_EQ(test.tokens, co_occurrence_test(uniform, 6, 1).tokens);  // and however many samples it has
+  // Golden, as the training set's.
+  EXPECT_EQ(test.tokens[0], (Words{0, 1, 2, 14, 53}));
+}
+
+TEST(CoOccurrenceTestSamples, ClassesShareByTheirLargestRemainders) {
+  const auto sizes = [](Index samples) { return class_sizes(co_occurrence_test({}, samples, 1)); };
+  using Sizes = std::map<Index, Index>;
+  EXPECT_EQ(sizes(1), (Sizes{{0, 1}}));                          // 1/2, 1/6, 1/6, 1/6
+  EXPECT_EQ(sizes(2), (Sizes{{0, 1}, {1, 1}}));                  // 1, 1/3, 1/3, 1/3: the first of equals
+  EXPECT_EQ(sizes(4), (Sizes{{0, 2}, {1, 1}, {2, 1}}));          // 2, 2/3, 2/3, 2/3
+  EXPECT_EQ(sizes(5), (Sizes{{0, 2}, {1, 1}, {2, 1}, {3, 1}}));  // 5/2, 5/6, 5/6, 5/6
+  EXPECT_EQ(sizes(61), (Sizes{{0, 31}, {1, 10}, {2, 10}, {3, 10}}));
+  EXPECT_EQ(message_of([] { co_occurrence_test({}, 0, 1); }), "test samples: at least 1 is needed; given 0");
+  CoOccurrenceOptions wrong;
+  wrong.samples = 61;
+  EXPECT_EQ(message_of([&] { co_occurrence_test(wrong, 6, 1); }), message_of([&] { co_occurrence(wrong, 1); }));
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <gradflow/tasks/text.hpp>
 #include <iterator>
 #include <numeric>
+#include <set>
 
 #include "message_of.hpp"
 
@@ -272,6 +274,83 @@ TEST(Text, RefusesTextWithoutWords) {
   brief.max_length = 1;
   EXPECT_EQ(message_of([&] { from_text("a b\n--\nc d", "a.txt", brief); }),
             "a.txt: no lines are left to learn from: of 3 read, 1 have no words and 2" + rest);
+}
+
+/// 20 lines of a text, every fourth with both targets, each with a word of its own.
+std::string twenty_lines() {
+  std::string text;
+  for (int i = 0; i < 20; ++i)
+    text += (i % 4 == 0   ? "both now "
+             : i % 4 == 1 ? "both "
+             : i % 4 == 2 ? "now "
+                          : "") +
+            std::string("w") + std::to_string(i) + "\n";
+  return text;
+}
+
+TEST(Text, AShareIsHeldBackAsTestSamples) {
+  TextOptions some = options("both", "now", TextUnit::line);
+  const TextSamples all = from_text(twenty_lines(), "a.txt", some);
+  EXPECT_FALSE(all.test);
+  for (const double share : {0.01, 0.2, 0.37}) {
+    some.test_share = share;
+    const TextSamples parts = from_text(twenty_lines(), "a.txt", some);
+    ASSERT_TRUE(parts.test);
+    // 0.01 of 20 is none, but one there must be; 0.37 of 20 is 7.4.
+    EXPECT_EQ(parts.test->labels.size(), share == 0.01 ? 1U : share == 0.2 ? 4U : 7U);
+    EXPECT_EQ(parts.report.units_kept, 20);
+    EXPECT_EQ(parts.report.class_sizes, all.report.class_sizes);
+    // Both keep the order of the text and the vocabulary; together they are all samples, each once with its label.
+    std::vector<std::pair<Names, std::pair<int, Index>>> merged, expected;
+    for (const TaskData* data : {&parts.data, &*parts.test}) {
+      EXPECT_EQ(data->word_names, all.data.word_names);
+      EXPECT_EQ(data->class_names, all.data.class_names);
+      EXPECT_EQ(data->targets, all.data.targets);
+      EXPECT_EQ(Task(*data).samples(), std::ssize(data->labels));
+      for (std::size_t i = 0; i < data->labels.size(); ++i)
+        merged.emplace_back(spelled(*data)[i], std::pair(data->labels[i], data->sample_class[i]));
+    }
+    for (std::size_t i = 0; i < all.data.labels.size(); ++i)
+      expected.emplace_back(spelled(all.data)[i], std::pair(all.data.labels[i], all.data.sample_class[i]));
+    EXPECT_TRUE(std::ranges::is_permutation(merged, expected));
+    const auto number = [](const Names& sample) { return std::stoi(sample.back().substr(1)); };
+    for (const auto& part : {spelled(parts.data), spelled(*parts.test)})
+      EXPECT_TRUE(std::ranges::is_sorted(part, {}, number));
+  }
+}
+
+TEST(Text, TheSeedSpreadsTheTestSamples) {
+  TextOptions some = options("both", "now", TextUnit::line);
+  some.test_share = 0.2;
+  std::vector<int> chosen(20);
+  constexpr int seeds = 400;
+  for (int seed = 1; seed <= seeds; ++seed) {
+    some.seed = static_cast<std::uint64_t>(seed);
+    const TextSamples first = from_text(twenty_lines(), "a.txt", some);
+    EXPECT_EQ(first.test->tokens, from_text(twenty_lines(), "a.txt", some).test->tokens);
+    for (const Names& sample : spelled(*first.test))
+      ++chosen[static_cast<std::size_t>(std::stoi(sample.back().substr(1)))];
+  }
+  for (const int count : chosen) EXPECT_NEAR(count, 0.2 * seeds, 40);  // five standard deviations of 8
+}
+
+TEST(Text, HeldBackSamplesLeaveSomethingToLearn) {
+  TextOptions some = options("both", "now", TextUnit::line);
+  const std::string one_of_a_kind = "both now\nboth\nnow\nnothing";
+  some.test_share = 0.75;
+  std::set<std::string> messages;
+  for (some.seed = 1; some.seed < 20; ++some.seed)
+    messages.insert(message_of([&] { from_text(one_of_a_kind, "a.txt", some); }));
+  EXPECT_EQ(messages, (std::set<std::string>{
+                          "a.txt: test_share: with 3 of 4 samples held back all 1 that are left to train on contain "
+                          "both targets; hold back fewer, or choose another seed",
+                          "a.txt: test_share: with 3 of 4 samples held back all 1 that are left to train on do not "
+                          "contain both targets; hold back fewer, or choose another seed"}));
+  for (const double wrong : {0.0, 1.0, -0.2, std::nan("")}) {
+    some.test_share = wrong;
+    EXPECT_EQ(message_of([&] { from_text(one_of_a_kind, "a.txt", some); }).substr(0, 43),
+              "test_share: must lie above 0 and below 1; g");
+  }
 }
 
 }  // namespace

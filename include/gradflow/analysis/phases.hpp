@@ -19,7 +19,9 @@ struct CrossingReport {
 /// One event's story, read from a run's file.
 struct EventReport {
   std::string name, condition;
-  bool applicable = true, true_at_start = false, true_at_end = false;
+  bool applicable = true;
+  /// Of a run that is still going, or was killed, as far as its crossings tell: true_at_end is how things stand.
+  bool true_at_start = false, true_at_end = false;
   std::string
       verdict;  ///< "never", "at start and for good", "crossed once and for good", "3 crossings, holds at the end", ...
   std::vector<CrossingReport> up, down;
@@ -30,7 +32,7 @@ struct EventReport {
 struct PhasesReport {
   std::vector<EventReport> events;
   /// Operational end of Phase 1: the later of `classified` and `aligned`, each for good; absent if one never is. 0
-  /// where both held from the start.
+  /// where both held from the start. Of a run that has not ended, as things stand.
   std::optional<double> T1;
   double T1_error;                ///< NaN where unknown
   double T1_theory, T1_constant;  ///< C / (s1^2 m m1) [E.26], or C / U(0) where the start has no s1
@@ -44,6 +46,9 @@ struct PhasesReport {
   bool discrete;    ///< a descent's: its times lie between two steps, and their errors are half a step
   bool has_phases;  ///< false: the file of another flow (write_solution), of which nothing but the events is known
 };
+
+/// The event of this name, or else the first with a level, `name(level)`; nullptr where there is none.
+const EventReport* find_event(const PhasesReport& report, const std::string& name);
 
 /// Reads a run's file, or a run in a comparison's. Throws FileError.
 PhasesReport phases(const std::filesystem::path& run);

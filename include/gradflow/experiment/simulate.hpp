@@ -41,6 +41,7 @@ class Listener {
   virtual void progress(const Progress&) {}
   virtual void crossing(const FlowEvent&, const EventCrossing&) {}  ///< as found, without its error
   virtual bool interrupt() { return false; }
+  virtual bool checkpoint() { return false; }  ///< asked after every step: true writes one at once
 };
 
 /// How a run went.
@@ -67,15 +68,34 @@ class Simulation {
   const std::vector<FlowEvent>& events() const;
   double t0() const;  ///< of the log clock; 0 where the clock is linear
 
+  /// The run that a file holds, made ready to go on with: task, start and settings are the file's. `until`: to a later
+  /// end than its settings say. Throws FileError for what cannot be read or holds no such run (a comparison, another
+  /// flow's solution), std::invalid_argument for an end that does not lie after the run's.
+  static Simulation of_run(const std::filesystem::path& run, std::optional<double> until = {});
+
   /// Integrates to the experiment's end and writes everything to `file` as it goes (contract: the run's file). Whatever
   /// the outcome, the file holds all that was computed. Throws FileError when it cannot be written (also when it exists
   /// and not `overwrite`).
   RunResult run(const std::filesystem::path& file, bool overwrite, const std::string& command_line, Listener& listener);
 
+  /// Of a simulation made by of_run: goes on from the newest checkpoint of that file, or from the start where it has
+  /// none. In the end it holds what a run without interruption would have written, bit for bit: states, observables,
+  /// events and steps (by the same build on the same instruction set; wall-clock times aside; a run that is extended
+  /// has had a step that ends at its former end). What is there is copied up to the checkpoint into a new file, which
+  /// then takes the old one's name: nothing is lost at any moment. Budgets (max_steps, max_rejections) that ended the
+  /// run are given once more. Throws FileError, also where another process is writing the file.
+  RunResult resume(const std::string& command_line, Listener& listener);
+
  private:
   struct Parts;
+  explicit Simulation(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
+
+/// Whether a run has come to its end, error bars included, so that there is nothing to go on with.
+bool is_complete(const std::filesystem::path& run);
+/// The builds of this program and of the one that made the run, where they differ; "" else.
+std::string other_build(const std::filesystem::path& run);
 
 /// The experiment's task and start, by themselves. Same exceptions.
 TaskData make_task(const settings::Experiment& experiment, std::optional<TextReport>& text_report);

@@ -1,5 +1,5 @@
 #pragma once
-#include <gradflow/flows/flow.hpp>
+#include <gradflow/flows/field_derivatives.hpp>
 
 namespace gradflow {
 
@@ -7,6 +7,9 @@ namespace gradflow {
 struct Origin {
   std::vector<double> attention;  ///< P_iq(k), laid out as Model::Forward::attention
   double loss = 0, U = 0, trace_Gamma = 0, trace_S_K = 0, trace_S_Q = 0;
+  /// |W|^2 - U / M, the part of W that never moves (W' is a multiple of a p^T): |W|^2 is that and U / M. NaN where the
+  /// formulation has no weights.
+  double still_W = 0;
 };
 
 /// The flow at one time. Each quantity is computed once, when it is first asked for, and shared by all observables and
@@ -34,19 +37,32 @@ class Moment {
   const std::array<double, 3>& G_rates();
   /// Values G of the same three words.
   std::array<double, 3> G_targets();
+  /// Squared speeds of W, W_V, W_K, W_Q, rates included.
+  const PerMatrix<double>& power();
+  /// What the model says of other samples over the same vocabulary, words that the flow does not hold included; kept
+  /// for one such model, which must stay what it is until the next set().
+  const Model<double>::Forward& forward_of(const Model<double>& other);
+  /// Derivatives of the flow's field, in the layout of x; made once, when first asked for. Throws std::logic_error
+  /// where the formulation has inner products only.
+  const FieldDerivatives& field();
 
   Origin origin();  ///< this moment as the one that later ones compare with
 
  private:
+  const std::vector<double>& all_values();
+
   const Flow<double>& flow_;
   double t_ = 0;
   std::span<const double> x_;
   bool has_forward_ = false, has_coefficients_ = false, has_G_rates_ = false;
   std::optional<double> U_;
+  std::optional<PerMatrix<double>> power_;
   std::vector<double> G_, A_, gV_, gA_;
   std::vector<double> all_values_;  // asked for when a word that the flow does not hold is
-  Model<double>::Forward forward_;
+  Model<double>::Forward forward_, other_forward_;
+  const Model<double>* other_ = nullptr;  // whose forward that is
   std::array<double, 3> G_rates_{};
+  std::optional<FieldDerivatives> field_;
 };
 
 }  // namespace gradflow

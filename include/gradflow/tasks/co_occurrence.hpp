@@ -56,4 +56,10 @@ std::vector<std::string> problems(const CoOccurrenceOptions& options);
 /// (uniform: from Stream::task of the seed). Throws std::invalid_argument with all `problems`, one to a line.
 TaskData co_occurrence(const CoOccurrenceOptions& options, std::uint64_t seed);
 
+/// `samples` fresh samples of the distribution that the training set of the same options and seed stands for: as many
+/// of each class as the fractions say, the largest remainders rounded up (of equal ones the first), laid out like the
+/// training set, and fillers always drawn uniformly, from Stream::test of the seed. Throws as co_occurrence does, and
+/// where samples < 1.
+TaskData co_occurrence_test(const CoOccurrenceOptions& options, Index samples, std::uint64_t seed);
+
 }  // namespace gradflow

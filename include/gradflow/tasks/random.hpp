@@ -11,6 +11,7 @@ enum class Stream : std::uint32_t {
   start = 1,    ///< W, W_V, W_K, W_Q at t = 0
   readout = 2,  ///< a
   batches = 3,  ///< order of the samples in descents on minibatches
+  test = 4,     ///< fillers of test samples; which samples of a text are held back as such
 };
 
 /// The generator of one stream of a seed; equal arguments give equal generators, everywhere. Seed (both halves) and

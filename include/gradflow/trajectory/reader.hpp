@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,9 @@ class RunReader {
   std::vector<Crossing> crossings() const;
   /// Names of Crossing::values.
   std::vector<std::string> crossing_values() const;
+
+  /// The newest one that is whole; nothing where there is none.
+  std::optional<Checkpoint> checkpoint() const;
 
   Steps steps() const;
   RunEnd end() const;

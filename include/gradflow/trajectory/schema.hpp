@@ -72,6 +72,8 @@ struct RunDescription {
   std::vector<std::string> verdicts;    ///< meanings of EventSummary::verdict, from 0
   std::vector<std::string> outcomes;    ///< meanings of RunEnd::outcome, from 0
   std::vector<std::string> counts;      ///< what RunEnd::counts count
+  /// How many numbers a checkpoint has; where there are none, the run has no checkpoints.
+  std::int64_t checkpoint_reals = 0, checkpoint_integers = 0;
 };
 
 inline constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
@@ -88,10 +90,12 @@ struct Crossing {
   std::int64_t event = 0;  ///< its row in the summary
   double t = 0;            ///< flow time
   double t_error = unknown;
-  double slope = 0;            ///< of the event's function, per unit of flow time
-  std::int64_t direction = 0;  ///< +1: the condition becomes true; -1: false
-  std::int64_t certain = -1;   ///< 1: a companion solve finds it too; 0: it does not; -1: not checked
-  std::vector<double> values;  ///< of RunDescription::crossing_values
+  double slope = 0;              ///< of the event's function, per unit of flow time
+  std::int64_t direction = 0;    ///< +1: the condition becomes true; -1: false
+  std::int64_t certain = -1;     ///< 1: a companion solve finds it too; 0: it does not; -1: not checked
+  std::vector<double> values;    ///< of RunDescription::crossing_values
+  double clock_time = unknown;   ///< t on the clock of the solve
+  double local_error = unknown;  ///< what the method's own estimate of the error of its last step makes of t
 };
 
 /// How a run ended; outcome -1 while it has not.
@@ -100,6 +104,14 @@ struct RunEnd {
   std::string message;               ///< at most 1000 bytes are kept
   std::vector<std::int64_t> counts;  ///< of RunDescription::counts
   double wall_seconds = 0;
+};
+
+/// All that the run's next step depends on, in the order that its owner chose; and how many rows of everything that
+/// grows were there.
+struct Checkpoint {
+  std::vector<double> reals;
+  std::vector<std::int64_t> integers;
+  std::int64_t records = 0, snapshots = 0, crossings = 0, steps = 0;
 };
 
 }  // namespace gradflow::trajectory

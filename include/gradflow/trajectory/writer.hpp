@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -45,6 +46,10 @@ class RunGroupWriter {
   void set_summary(std::int64_t event, const EventSummary& summary);
   void set_run(const RunEnd& end);
 
+  bool has_checkpoints() const;
+  /// Commits everything and waits until the disk has it; then keeps this beside it, so that the run can go on from here
+  /// (RunReader::checkpoint). As many numbers as RunDescription says.
+  void checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers);
   /// Commits all rows that are still gathered, those of the file's other runs too.
   void flush();
 
@@ -63,10 +68,11 @@ class RunGroupWriter {
 class RunWriter : public RunGroupWriter {
  public:
   /// Makes the file, with all its names, under a temporary name and then gives it its own: no half-made file ever bears
-  /// it. Throws FileError where it exists and `overwrite` is false; std::invalid_argument for a description that
-  /// contradicts itself.
+  /// it. `begin` may fill it before it has. Throws FileError where it exists and `overwrite` is false, and where
+  /// another process is writing it; std::invalid_argument for a description that contradicts itself.
   RunWriter(const std::filesystem::path& path, const RunDescription& description, bool overwrite = false,
-            std::chrono::duration<double> commit_every = std::chrono::seconds(1));
+            std::chrono::duration<double> commit_every = std::chrono::seconds(1),
+            const std::function<void(RunGroupWriter&)>& begin = {});
 
   /// flush(), waits until the disk has the file, and closes it: readers then need nothing special.
   void close();

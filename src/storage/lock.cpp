@@ -1,0 +1,60 @@
+#include "storage/lock.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+
+#include "storage/hdf5.hpp"
+
+namespace gradflow::storage {
+
+namespace {
+
+/// Whether the name still leads to the file that is open: a writer that ends removes it.
+bool in_place(int descriptor, const std::filesystem::path& path) {
+  struct stat ours {
+  }, named{};
+  return ::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &named) == 0 && ours.st_ino == named.st_ino &&
+         ours.st_dev == named.st_dev;
+}
+
+std::string holder(int descriptor) {
+  std::array<char, 32> text{};
+  const ssize_t size = ::pread(descriptor, text.data(), text.size(), 0);
+  return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : "unknown";
+}
+
+}  // namespace
+
+WriterLock::WriterLock(const std::filesystem::path& written)
+    : path_(written.parent_path() / fmt::format(".{}.lock", written.filename().string())) {
+  for (;;) {
+    descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) return;  // then the written file cannot be made either, and says why
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      const std::string process = holder(descriptor_);
+      ::close(descriptor_);
+      Place{written.string(), ""}.fail(
+          fmt::format("is being written by another process ({}): wait for it, or stop it first", process));
+    }
+    if (in_place(descriptor_, path_)) break;
+    ::close(descriptor_);
+  }
+  const std::string process = std::to_string(::getpid());
+  if (::ftruncate(descriptor_, 0) == 0) [[maybe_unused]]
+    const ssize_t put = ::pwrite(descriptor_, process.data(), process.size(), 0);
+}
+
+WriterLock::~WriterLock() {
+  if (descriptor_ < 0) return;
+  ::unlink(path_.c_str());
+  ::close(descriptor_);
+}
+
+}  // namespace gradflow::storage

@@ -1,0 +1,255 @@
+"""`gradflow resume`: real processes are killed, interrupted and stopped, and what is resumed has the bits of a run that
+was not."""
+import os
+import random
+import signal
+import subprocess
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
+EXPERIMENT = """
+seed = 3
+[task]
+samples = 12
+length = 5
+words = 20
+[model]
+width = 24
+hidden = 16
+[model.start]
+kind = "gaussian"
+W = 0.4
+W_V = 0.3
+W_K = 0.4
+W_Q = 0.4
+[solver]
+rtol = 1e-9
+until = 1e5
+[save]
+records = 50
+states = 7
+checkpoint_seconds = 1e-9       # after every step
+[[event]]
+name = "late"
+quantity = "loss"
+crosses = 1e-4
+direction = "down"
+"""
+# Some 20,000 steps: a run that lasts until it is killed.
+LONG = ["--set", "solver.max_step=1e-3", "--set", "save.checkpoint_seconds=1e6"]
+KINDS = {
+    "reduced": [],
+    "full, fehlberg78, linear clock": ["flow.formulation=full", "solver.method=fehlberg78", "solver.clock=linear",
+                                       "solver.until=60.0"],
+    "coupled, cash-karp54": ["flow.formulation=coupled", "solver.method=cash-karp54", "solver.rtol=1e-7"],
+    "compressed": ["model.width=60"],
+}
+
+
+def arguments(settings):
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def gradflow(folder, *words):
+    return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def contents(path):
+    """Every number that must not depend on how the run came about, as bytes."""
+    found = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and not name.startswith("checkpoint") and "wall_seconds" not in name:
+            found[name] = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()].tobytes()
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+        found["settings"] = file.attrs["settings"]
+    # How long it took is told in the message alone.
+    return {name: value for name, value in found.items() if name != "run/message"}
+
+
+def assert_same(path, expected):
+    found = contents(path)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert np.all(found[name] == value), name
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def unbroken(request, tmp_path_factory):
+    """A folder with the experiment, its settings, and the contents of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("resume")
+    (folder / "small.toml").write_text(EXPERIMENT)
+    settings = arguments(KINDS[request.param])
+    began = time.monotonic()
+    result = gradflow(folder, "simulate", "small.toml", "--quiet", "-o", "whole.h5", *settings)
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    return folder, settings, contents(folder / "whole.h5"), time.monotonic() - began
+
+
+def run_for(folder, seconds, *words):
+    """Starts the command and kills it after so long, unless it is done before. Whether it is."""
+    process = subprocess.Popen([COMMAND, *words, "--quiet"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               text=True)
+    try:
+        _, talk = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return False
+    assert process.returncode == 0, talk
+    return True
+
+
+def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(unbroken):
+    folder, settings, expected, seconds = unbroken
+    draw = random.Random(1)
+    for trial in range(4):
+        path = folder / f"killed{trial}.h5"
+        kills = 0
+        if not run_for(folder, draw.uniform(0, seconds), "simulate", "small.toml", "-o", path.name, *settings):
+            kills += 1
+            while path.exists() and not run_for(folder, draw.uniform(0.2, 1) * seconds, "resume", path.name):
+                kills += 1
+                assert kills < 50
+        if path.exists():  # else it was killed before there was a file
+            assert_same(path, expected)
+
+
+def test_an_interrupted_run_goes_on_from_its_last_step(unbroken):
+    folder, settings, expected, seconds = unbroken
+    # Without checkpoints in time: what counts is the one at the interrupt.
+    process = subprocess.Popen([COMMAND, "simulate", "small.toml", "-o", "interrupted.h5", *settings, "--set",
+                                "save.checkpoint_seconds=1e6"], cwd=folder, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    process.stderr.readline()  # it catches signals from here on
+    time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    with h5py.File(folder / "interrupted.h5") as file:
+        last, seal = file["steps/t"][-1], max(file[f"checkpoint/{slot}/seal"][0] for slot in "01")
+        assert seal >= 1
+    if process.returncode == 130:
+        assert 0 < last
+    result = gradflow(folder, "resume", "interrupted.h5")
+    assert result.returncode == 0, result.stderr
+    found = contents(folder / "interrupted.h5")
+    for name, value in expected.items():
+        assert name == "settings" or np.all(found[name] == value), name
+    with h5py.File(folder / "interrupted.h5") as file:
+        assert file.attrs["resumed"] == 1 or process.returncode == 0
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "small.toml").write_text(EXPERIMENT)
+    return tmp_path
+
+
+def test_sigusr1_writes_a_checkpoint_and_goes_on(folder):
+    words = ["simulate", "small.toml", "-o", "run.h5", *LONG]
+    process = subprocess.Popen([COMMAND, *words], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process.stderr.readline()
+    process.send_signal(signal.SIGUSR1)
+    for line in process.stderr:
+        if "checkpoint" in line:
+            break
+    time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    with h5py.File(folder / "run.h5", "r", libver="latest", swmr=True) as file:
+        seals = sorted(int(file[f"checkpoint/{slot}/seal"][0]) for slot in "01")
+    assert seals == [0, 1]
+
+
+def test_a_complete_run_is_left_alone_and_can_be_extended(folder):
+    assert gradflow(folder, "simulate", "small.toml", "--quiet").returncode == 0
+    before = (folder / "small.h5").read_bytes()
+    again = gradflow(folder, "resume", "small.h5")
+    assert again.returncode == 0 and "is complete" in again.stdout
+    assert (folder / "small.h5").read_bytes() == before
+    early = gradflow(folder, "resume", "small.h5", "--until", "10")
+    assert early.returncode == 2 and "must lie after that, but is 10" in early.stderr
+
+    old = contents(folder / "small.h5")
+    with h5py.File(folder / "small.h5") as file:
+        old_t = file["t"][:]
+    # Killed on the way, and gone on with: the file knows then how far, if it has been replaced already.
+    run_for(folder, 0.05, "resume", "small.h5", "--until", "1e9")
+    with h5py.File(folder / "small.h5", "r", libver="latest", swmr=True) as file:
+        further = [] if file.attrs["until"] == 1e9 else ["--until", "1e9"]
+    extended = gradflow(folder, "resume", "small.h5", "--quiet", *further)
+    assert extended.returncode == 0, extended.stderr
+    straight = gradflow(folder, "simulate", "small.toml", "--quiet", "-o", "straight.h5", "--set", "solver.until=1e9")
+    assert straight.returncode == 0
+    with h5py.File(folder / "small.h5") as file, h5py.File(folder / "straight.h5") as other:
+        assert file.attrs["until"] == 1e9 and file["t"][-1] == 1e9
+        assert np.array_equal(file["t"][: len(old_t)], old_t)
+        assert file["loss"][: len(old_t)].tobytes() == old["loss"]
+        tau = np.log1p(file["t"][:] / file.attrs["t0"])
+        # The spacing in log-time is kept; only the new end comes where it comes.
+        assert np.allclose(np.diff(tau)[:-1], tau[1], rtol=1e-9)
+        assert np.diff(tau)[-1] <= tau[1] * (1 + 1e-9)
+        # Each is right to its tolerance, 1e-9 in the state.
+        assert file["loss"][-1] == pytest.approx(other["loss"][-1], rel=1e-6)
+        assert np.allclose(file["events/crossings/t"][:], other["events/crossings/t"][:], rtol=1e-6)
+        assert np.all(file["events/crossings/certain"][:] >= 0)
+
+
+def test_a_budget_that_ended_the_run_is_given_again(folder):
+    unbroken = gradflow(folder, "simulate", "small.toml", "--quiet", "-o", "whole.h5")
+    assert unbroken.returncode == 0
+    ended = gradflow(folder, "simulate", "small.toml", "--quiet", "--set", "solver.max_steps=60")
+    assert ended.returncode == 1 and "budget of accepted steps" in ended.stderr and "gradflow resume small.h5" in ended.stderr
+    codes = []
+    while not codes or codes[-1] == 1:
+        codes.append(gradflow(folder, "resume", "small.h5", "--quiet").returncode)
+        assert len(codes) < 20
+    assert codes[-1] == 0 and len(codes) > 1
+    with h5py.File(folder / "small.h5") as file, h5py.File(folder / "whole.h5") as whole:
+        for name in ("t", "loss", "steps/t", "steps/error_ratio", "events/crossings/t", "events/crossings/slope"):
+            assert np.array_equal(file[name], whole[name]), name
+
+
+def test_two_writers_never_meet(folder):
+    process = subprocess.Popen([COMMAND, "simulate", "small.toml", *LONG], cwd=folder, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    while not (folder / "small.h5").exists():
+        time.sleep(0.005)
+    second = gradflow(folder, "resume", "small.h5")
+    forced = gradflow(folder, "simulate", "small.toml", "--force", "--quiet")
+    running = process.poll() is None
+    process.kill()
+    process.communicate()
+    assert running, "it must still run, or this says nothing"
+    for refused in (second, forced):
+        assert refused.returncode == 3 and f"another process ({process.pid})" in refused.stderr, refused.stderr
+    # The lock of a process that was killed means nothing.
+    assert gradflow(folder, "resume", "small.h5", "--quiet").returncode == 0
+    assert [name for name in os.listdir(folder) if name.endswith((".lock", ".part"))] == []
+
+
+def test_a_damaged_checkpoint_is_not_trusted(folder):
+    assert gradflow(folder, "simulate", "small.toml", "--quiet", "--set", "solver.max_steps=60").returncode == 1
+    expected = contents(folder / "small.h5")
+    with h5py.File(folder / "small.h5", "r+", libver="latest") as file:
+        newest = max("01", key=lambda slot: file[f"checkpoint/{slot}/seal"][0])
+        older = file["checkpoint/" + "10"[int(newest)]]
+        assert older["seal"][0] == file[f"checkpoint/{newest}/seal"][0] - 1
+        reals = file[f"checkpoint/{newest}/reals"]
+        reals[10] = np.nextafter(reals[10], 2.0)  # a single bit
+    assert gradflow(folder, "resume", "small.h5", "--quiet").returncode == 1  # the budget is used up again
+    found = contents(folder / "small.h5")
+    rows = len(np.frombuffer(expected["steps/t"]))
+    assert np.array_equal(np.frombuffer(found["steps/t"])[:rows], np.frombuffer(expected["steps/t"]))
+    with h5py.File(folder / "small.h5", "r+", libver="latest") as file:
+        for slot in "01":
+            file[f"checkpoint/{slot}/seal"][1] += 1
+    assert gradflow(folder, "resume", "small.h5", "--quiet").returncode == 1  # from the start, then
+    with h5py.File(folder / "small.h5") as file:
+        assert len(file["steps/t"]) == 60

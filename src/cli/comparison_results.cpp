@@ -79,10 +79,11 @@ std::vector<Crossing> crossings(const EventReport& event) {
 /// the last crossing, which is the one for good, and else at the first: all start alike, so in every row all go the
 /// same way.
 struct Story {
-  std::string name;
+  std::string name, verdict;                               // the flow's
   std::vector<std::vector<std::optional<Crossing>>> runs;  // the flow, then the descents; all equally long
 
-  Story(std::string event, const std::vector<std::vector<Crossing>>& all) : name(std::move(event)) {
+  Story(const EventReport& flow, const std::vector<std::vector<Crossing>>& all)
+      : name(flow.name), verdict(flow.verdict) {
     const auto ends_as_flow = [&](const auto& own) { return (own.size() - all.front().size()) % 2 == 0; };
     std::size_t longest_alike = 0, rows = 0;
     for (const auto& own : all) {
@@ -113,7 +114,7 @@ std::vector<Story> stories(const ComparisonReader& comparison) {
     if (!reports.front().events[i].applicable) continue;
     std::vector<std::vector<Crossing>> all;
     for (const PhasesReport& report : reports) all.push_back(crossings(report.events[i]));
-    result.emplace_back(reports.front().events[i].name, all);
+    result.emplace_back(reports.front().events[i], all);
   }
   return result;
 }
@@ -177,7 +178,7 @@ std::string events_side_by_side(const ComparisonReader& comparison) {
   Rows rows{head};
   for (const Story& story : stories(comparison)) {
     std::string name = story.name;
-    if (story.rows() == 0) rows.push_back({name, "never"});
+    if (story.rows() == 0) rows.push_back({name, story.verdict});  // all have the same start
     std::size_t left_out = 0;
     for (std::size_t k = 0; k < story.rows(); ++k) {
       if (!story.shows(k)) {

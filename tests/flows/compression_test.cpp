@@ -248,7 +248,8 @@ TEST(CompressionTest, DerivativeDoesNotDependOnWhereTheStateStandsInMemory) {
 
 constexpr double rtol = 1e-6;
 
-/// How the same rounding shows. Weights and observables: sums of some dozens of terms, over some dozens of steps; a
+/// How the same rounding shows. Weights and observables: sums of some dozens of terms, over some dozens of steps (a share
+/// of the power is a quotient of squares of such sums, late ones small against what they are sums of); a
 /// crossing's time, that of its function over its slope. Steps follow from error estimates, which are rtol times as
 /// large as what is rounded. Those of fehlberg78 are differences of four stages that nearly cancel; at the stability
 /// limit they are rounding's own, so there the steps would part, and it is followed for a shorter time.
@@ -256,7 +257,7 @@ struct Bars {
   explicit Bars(const solvers::Method& method)
       : until(method.order > 5 ? 1 : 100), step((method.order > 5 ? 1e6 : 1e4) * epsilon / rtol) {}
   double until, step;
-  double weights = 500 * epsilon, observable = 2000 * epsilon, time = 2000 * epsilon, drift = 2e4 * epsilon;
+  double weights = 500 * epsilon, observable = 1e4 * epsilon, time = 2000 * epsilon, drift = 2e4 * epsilon;
 };
 
 void expect_same_steps(const Trajectory& a, const Trajectory& b, const Bars& bars) {

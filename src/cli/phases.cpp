@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <gradflow/analysis/phases.hpp>
+#include <gradflow/storage/file_error.hpp>
 #include <gradflow/trajectory/comparison.hpp>
 
 #include "cli/claims.hpp"
@@ -134,7 +135,11 @@ ClaimsReport read_claims(const Options& options, const PhasesReport& report) {
         "the file is a comparison; the claims are checked of a run, which 'gradflow simulate' makes", options.claims);
   Talk talk(options.quiet ? Talk::Volume::quiet : Talk::Volume::normal);
   catch_interrupts();
-  return claims(options.run, report, options.claims, talk);
+  try {
+    return claims(options.run, report, options.claims, talk);
+  } catch (const FileError& problem) {
+    throw FileError(fmt::format("{}; --no-claims needs nothing of it but the events", problem.what()));
+  }
 }
 
 int tell_phases(const Options& options) {

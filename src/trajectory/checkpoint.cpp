@@ -15,21 +15,14 @@ using storage::Layout;
 namespace {
 
 constexpr std::array<const char*, 2> slot_names{"0", "1"};
-constexpr std::int64_t counted_rows = 4;  // records, snapshots, crossings, steps
 
-std::vector<std::int64_t> all_integers(const Checkpoint& checkpoint) {
-  std::vector<std::int64_t> all = checkpoint.integers;
-  for (const std::int64_t rows : {checkpoint.records, checkpoint.snapshots, checkpoint.crossings, checkpoint.steps})
-    all.push_back(rows);
-  return all;
-}
-
-std::int64_t checksum(std::int64_t sequence, const std::vector<std::int64_t>& integers,
-                      const std::vector<double>& reals) {
+std::int64_t checksum(std::int64_t sequence, const Checkpoint& checkpoint) {
   boost::crc_32_type crc;
+  const auto add = [&](const auto& values) { crc.process_bytes(values.data(), values.size() * sizeof values[0]); };
   crc.process_bytes(&sequence, sizeof sequence);
-  crc.process_bytes(integers.data(), integers.size() * sizeof integers[0]);
-  crc.process_bytes(reals.data(), reals.size() * sizeof reals[0]);
+  add(checkpoint.reals);
+  add(checkpoint.integers);
+  add(checkpoint.rows);
   return static_cast<std::int64_t>(crc.checksum());
 }
 
@@ -45,25 +38,28 @@ Dataset create(Group& group, const std::string& name, Kind kind, std::int64_t si
 
 }  // namespace
 
-CheckpointSlots::Slot CheckpointSlots::create(Group group, std::int64_t reals, std::int64_t integers) {
+CheckpointSlots::Slot CheckpointSlots::create(Group group, std::int64_t reals, std::int64_t integers,
+                                              std::int64_t tables) {
   using trajectory::create;
-  return {create<double>(group, "reals", Kind::real, reals, "state, its derivative and what the next step depends on"),
-          create<std::int64_t>(group, "integers", Kind::integer, integers + counted_rows, "signs, counts and rows"),
+  return {create<double>(group, "reals", Kind::real, reals, "states and all else that the next step depends on"),
+          create<std::int64_t>(group, "integers", Kind::integer, integers, "signs and counts"),
+          create<std::int64_t>(group, "rows", Kind::integer, tables, "how many there were of all that grows"),
           create<std::int64_t>(group, "seal", Kind::integer, 2, "sequence number, and checksum of all")};
 }
 
-CheckpointSlots::CheckpointSlots(Group& run, std::int64_t reals, std::int64_t integers)
-    : slots_{(run.create_group("checkpoint"), create(run.create_group("checkpoint/0"), reals, integers)),
-             create(run.create_group("checkpoint/1"), reals, integers)} {}
+CheckpointSlots::CheckpointSlots(Group& parent, std::int64_t reals, std::int64_t integers, std::int64_t tables)
+    : slots_{(parent.create_group("checkpoint"), create(parent.create_group("checkpoint/0"), reals, integers, tables)),
+             create(parent.create_group("checkpoint/1"), reals, integers, tables)} {}
 
 void CheckpointSlots::write_content(const Checkpoint& checkpoint) {
   Slot& slot = slots_[static_cast<std::size_t>(++sequence_ % 2)];
-  const std::vector<std::int64_t> integers = all_integers(checkpoint);
-  if (std::ssize(checkpoint.reals) != slot.reals.rows() || std::ssize(integers) != slot.integers.rows())
+  if (std::ssize(checkpoint.reals) != slot.reals.rows() || std::ssize(checkpoint.integers) != slot.integers.rows() ||
+      std::ssize(checkpoint.rows) != slot.rows.rows())
     misuse("a checkpoint has other sizes than it was described with");
-  checksum_ = checksum(sequence_, integers, checkpoint.reals);
+  checksum_ = checksum(sequence_, checkpoint);
   slot.reals.write(std::span<const double>(checkpoint.reals));
-  slot.integers.write(std::span<const std::int64_t>(integers));
+  slot.integers.write(std::span<const std::int64_t>(checkpoint.integers));
+  slot.rows.write(std::span<const std::int64_t>(checkpoint.rows));
 }
 
 void CheckpointSlots::write_seal() {
@@ -71,21 +67,19 @@ void CheckpointSlots::write_seal() {
   slots_[static_cast<std::size_t>(sequence_ % 2)].seal.write(std::span<const std::int64_t>(seal));
 }
 
-std::optional<Checkpoint> read_checkpoint(const Group& run) {
+std::optional<Checkpoint> read_checkpoint(const Group& parent) {
   std::optional<Checkpoint> newest;
   std::int64_t newest_sequence = 0;
-  if (!run.has("checkpoint")) return newest;
+  if (!parent.has("checkpoint")) return newest;
   for (const char* name : slot_names) {
-    const Group slot = run.open_group(std::string("checkpoint/") + name);
+    const Group slot = parent.open_group(std::string("checkpoint/") + name);
     const auto seal = slot.open_dataset("seal").read<std::int64_t>();
-    const auto integers = slot.open_dataset("integers").read<std::int64_t>();
-    if (seal.size() != 2 || seal[0] <= newest_sequence || std::ssize(integers) < counted_rows) continue;
-    Checkpoint found{.reals = slot.open_dataset("reals").read<double>(), .integers = integers};
-    if (seal[1] != checksum(seal[0], integers, found.reals)) continue;
+    if (seal.size() != 2 || seal[0] <= newest_sequence) continue;
+    Checkpoint found{.reals = slot.open_dataset("reals").read<double>(),
+                     .integers = slot.open_dataset("integers").read<std::int64_t>(),
+                     .rows = slot.open_dataset("rows").read<std::int64_t>()};
+    if (seal[1] != checksum(seal[0], found)) continue;
     newest_sequence = seal[0];
-    const auto rows = found.integers.end() - counted_rows;
-    found.records = rows[0], found.snapshots = rows[1], found.crossings = rows[2], found.steps = rows[3];
-    found.integers.erase(rows, found.integers.end());
     newest = std::move(found);
   }
   return newest;

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "storage/file.hpp"
+#include "trajectory/checkpoint.hpp"
 #include "trajectory/layout.hpp"
 #include "trajectory/live_file.hpp"
 #include "trajectory/reading.hpp"
@@ -20,7 +21,7 @@ using storage::Kind;
 
 namespace {
 
-constexpr std::int64_t comparison_rows = 128;
+constexpr std::int64_t comparison_rows = 128, tables_of_run = 4;
 
 std::string group_of(std::int64_t descent) { return fmt::format("descents/{}", descent); }
 
@@ -68,8 +69,11 @@ class ComparisonWriter::Implementation {
         flow(file, "flow", description.flow),
         descents(create_descents(description.descents)),
         comparison(create_comparison(description)),
-        results(create_results(root, description)) {
-    file->publish();
+        results(create_results(root, description)),
+        columns(description.comparison.columns) {
+    if (description.checkpoint_reals > 0)
+      slots.emplace(root, description.checkpoint_reals, description.checkpoint_integers,
+                    tables_of_run * (1 + std::ssize(descents)) + 1);
   }
 
   std::vector<RunGroupWriter> create_descents(const std::vector<RunDescription>& descriptions) {
@@ -92,11 +96,17 @@ class ComparisonWriter::Implementation {
   std::vector<RunGroupWriter> descents;
   Table& comparison;
   Results results;
+  std::vector<Column> columns;  // of comparison
+  std::optional<CheckpointSlots> slots;
 };
 
 ComparisonWriter::ComparisonWriter(const std::filesystem::path& path, const ComparisonDescription& description,
-                                   bool overwrite, std::chrono::duration<double> commit_every)
-    : implementation_(std::make_unique<Implementation>(path, description, overwrite, commit_every)) {}
+                                   bool overwrite, std::chrono::duration<double> commit_every,
+                                   const std::function<void(ComparisonWriter&)>& begin)
+    : implementation_(std::make_unique<Implementation>(path, description, overwrite, commit_every)) {
+  if (begin) begin(*this);
+  implementation_->file->publish();
+}
 
 ComparisonWriter::ComparisonWriter(ComparisonWriter&&) noexcept = default;
 ComparisonWriter::~ComparisonWriter() = default;
@@ -126,6 +136,32 @@ void ComparisonWriter::set_result(const std::string& group, const std::string& n
                          data.rows() * data.row_size()));
     data.write(values);
     data.flush();
+  });
+}
+
+void ComparisonWriter::replace_column(const std::string& name, std::span<const double> values) {
+  Implementation& all = *implementation_;
+  all.file->change([&] {
+    const auto column = std::ranges::find(all.columns, name, &Column::name);
+    if (column == all.columns.end()) misuse("the group comparison has no column " + name);
+    all.file->commit();
+    all.comparison.replace(static_cast<std::size_t>(column - all.columns.begin()), values);
+  });
+}
+
+bool ComparisonWriter::has_checkpoints() const { return implementation_->slots.has_value(); }
+
+void ComparisonWriter::checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers) {
+  Implementation& all = *implementation_;
+  all.file->change([&] {
+    if (!all.slots) misuse("the comparison was described without checkpoints");
+    all.file->commit();
+    std::vector<std::int64_t> rows = all.flow.rows();
+    rows.push_back(all.comparison.rows());
+    for (const RunGroupWriter& descent : all.descents)
+      for (const std::int64_t count : descent.rows()) rows.push_back(count);
+    all.slots->write({{reals.begin(), reals.end()}, {integers.begin(), integers.end()}, rows},
+                     [&] { all.file->sync(); });
   });
 }
 
@@ -192,6 +228,8 @@ Values ComparisonReader::column(const std::string& name) const { return implemen
 Dimension ComparisonReader::dimension(const std::string& name) const {
   return read_dimension(implementation_->root.open_dataset("comparison/" + name));
 }
+
+std::optional<Checkpoint> ComparisonReader::checkpoint() const { return read_checkpoint(implementation_->root); }
 
 bool ComparisonReader::has_results(const std::string& group) const { return implementation_->root.has(group); }
 

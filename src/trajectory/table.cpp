@@ -112,4 +112,14 @@ void Table::replace(std::size_t column, std::int64_t row, double value) {
   }
 }
 
+void Table::replace(std::size_t column, std::span<const double> values) {
+  Stored& stored = columns_.at(column);
+  if (!stored.gathered.empty() || std::ssize(values) != rows() * stored.data.row_size())
+    misuse(
+        fmt::format("{} values were given for all {} rows of {}", values.size(), rows(), stored.data.place().object));
+  if (values.empty()) return;
+  stored.data.write_rows(0, values);
+  stored.data.flush();
+}
+
 }  // namespace gradflow::trajectory

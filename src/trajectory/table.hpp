@@ -28,6 +28,8 @@ class Table {
   void write_t();
   /// Replaces one value of a column of scalars, committed or not.
   void replace(std::size_t column, std::int64_t row, double value);
+  /// All values of a column in place, [rows, ...], once all rows are written.
+  void replace(std::size_t column, std::span<const double> values);
 
  private:
   struct Stored {

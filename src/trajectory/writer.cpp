@@ -133,7 +133,7 @@ class RunGroupWriter::Implementation {
                                {"event", "direction", "certain"})),
         steps(create_table("steps", {{}, scalar_columns(names::step)}, step_rows)),
         end(root.create_group("run"), run) {
-    if (run.checkpoint_reals > 0) slots.emplace(root, run.checkpoint_reals, run.checkpoint_integers);
+    if (run.checkpoint_reals > 0) slots.emplace(root, run.checkpoint_reals, run.checkpoint_integers, 4);
   }
 
   Table& create_table(const std::string& name, const Series& series, std::int64_t rows,
@@ -208,6 +208,11 @@ void RunGroupWriter::set_run(const RunEnd& end) {
   file().change([&] { implementation_->end.set(end); });
 }
 
+std::vector<std::int64_t> RunGroupWriter::rows() const {
+  const Implementation& run = *implementation_;
+  return {run.observables.rows(), run.states.rows(), run.crossings.rows(), run.steps.rows()};
+}
+
 bool RunGroupWriter::has_checkpoints() const { return implementation_->slots.has_value(); }
 
 void RunGroupWriter::checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers) {
@@ -215,12 +220,7 @@ void RunGroupWriter::checkpoint(std::span<const double> reals, std::span<const s
     Implementation& run = *implementation_;
     if (!run.slots) misuse("the run was described without checkpoints");
     file().commit();
-    run.slots->write({.reals = {reals.begin(), reals.end()},
-                      .integers = {integers.begin(), integers.end()},
-                      .records = run.observables.rows(),
-                      .snapshots = run.states.rows(),
-                      .crossings = run.crossings.rows(),
-                      .steps = run.steps.rows()},
+    run.slots->write({{reals.begin(), reals.end()}, {integers.begin(), integers.end()}, rows()},
                      [&] { file().sync(); });
   });
 }

@@ -183,3 +183,12 @@ def test_a_run_that_was_killed_is_judged_as_things_stand(runs, tmp_path):
     assert aligned["up"] == aligned["down"] == []
     assert killed["T1"] == whole["T1"] and killed["claims"] == whole["claims"]
     assert "as things stand" in gradflow("phases", path).stdout
+
+
+def test_a_file_that_lacks_what_claims_need_still_tells_its_events(runs, tmp_path):
+    path = shutil.copy(runs["kaiming"], tmp_path / "damaged.h5")
+    with h5py.File(path, "r+") as file:
+        del file["start/W_V"]
+    refused = gradflow("phases", path)
+    assert refused.returncode == 3 and "W_V" in refused.stderr and "--no-claims" in refused.stderr
+    assert report(path, "--no-claims")["T1"] is not None

@@ -7,7 +7,9 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -26,6 +28,8 @@ struct ComparisonDescription {
   Series comparison;  ///< among its dimensions is `descent`, with a label for each of `descents`
   /// Further groups by their names; reals without values are unknown until ComparisonWriter::set_result() gives them.
   std::vector<std::pair<std::string, Arrays>> results;
+  /// As of a run; its own runs then have no checkpoints of theirs.
+  std::int64_t checkpoint_reals = 0, checkpoint_integers = 0;
 };
 
 /// Writes a comparison's file as RunWriter does a run's: others can read it meanwhile, a kill at any moment leaves
@@ -33,10 +37,12 @@ struct ComparisonDescription {
 /// never throws. Not for use from several threads at once, its runs included.
 class ComparisonWriter {
  public:
-  /// Makes the file, with all its names, under a temporary name and then gives it its own. Throws FileError where it
+  /// Makes the file, with all its names, under a temporary name and then gives it its own; `begin` may fill it before.
+  /// Throws FileError where it
   /// exists and `overwrite` is false; std::invalid_argument for a description that contradicts itself.
   ComparisonWriter(const std::filesystem::path& path, const ComparisonDescription& description, bool overwrite = false,
-                   std::chrono::duration<double> commit_every = std::chrono::seconds(1));
+                   std::chrono::duration<double> commit_every = std::chrono::seconds(1),
+                   const std::function<void(ComparisonWriter&)>& begin = {});
   ComparisonWriter(ComparisonWriter&&) noexcept;
   ~ComparisonWriter();
 
@@ -47,9 +53,14 @@ class ComparisonWriter {
 
   /// A row of `comparison` at flow time t: the values of all columns, one after the other, each row-major.
   void compare(double t, std::span<const double> values);
+  /// Replaces the values of a column in all rows that there are, [t, ...].
+  void replace_column(const std::string& name, std::span<const double> values);
   /// Replaces the values of one of the arrays of reals of ComparisonDescription::results, row-major, at once.
   void set_result(const std::string& group, const std::string& name, std::span<const double> values);
 
+  bool has_checkpoints() const;
+  /// As RunGroupWriter::checkpoint, of the whole comparison.
+  void checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers);
   /// Commits all rows that are still gathered, of all runs.
   void flush();
   /// flush(), waits until the disk has the file, and closes it: readers then need nothing special.
@@ -96,6 +107,8 @@ class ComparisonReader {
   Values column(const std::string& name) const;
   /// A coordinate of `comparison`; labels, or positions as text.
   Dimension dimension(const std::string& name) const;
+  /// The newest one that is whole; nothing where there is none.
+  std::optional<Checkpoint> checkpoint() const;
   bool has_results(const std::string& group) const;
   /// One of ComparisonDescription::results. Throws FileError where the file has none of that name.
   Arrays results(const std::string& group) const;

@@ -106,12 +106,13 @@ struct RunEnd {
   double wall_seconds = 0;
 };
 
-/// All that the run's next step depends on, in the order that its owner chose; and how many rows of everything that
-/// grows were there.
+/// All that the next step depends on, in the order that its owner chose; and how many rows of everything that grows
+/// were there: of a run its records, snapshots, crossings and steps; of a comparison those of the flow, its own, those
+/// of each descent.
 struct Checkpoint {
   std::vector<double> reals;
   std::vector<std::int64_t> integers;
-  std::int64_t records = 0, snapshots = 0, crossings = 0, steps = 0;
+  std::vector<std::int64_t> rows;
 };
 
 }  // namespace gradflow::trajectory

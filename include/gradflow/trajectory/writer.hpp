@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace gradflow::trajectory {
 
@@ -58,6 +59,8 @@ class RunGroupWriter {
   /// Makes the group of that path ("": the root), with all its names, in a file that is not published yet.
   RunGroupWriter(std::shared_ptr<LiveFile> file, const std::string& group, const RunDescription& description);
   LiveFile& file();
+  /// Of records, snapshots, crossings and steps.
+  std::vector<std::int64_t> rows() const;
 
  private:
   class Implementation;

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <gradflow/experiment/compare.hpp>
 
-#include "cli/comparison_results.hpp"
+#include "cli/comparison_run.hpp"
 #include "cli/experiment_options.hpp"
 #include "cli/format.hpp"
 #include "cli/interrupt.hpp"
@@ -36,31 +36,6 @@ std::string footer() {
          "\nA descent that diverges is a result: the exit code is 0.";
 }
 
-void announce_descents(const Comparison& comparison, Talk& talk) {
-  const double until = comparison.experiment().solver.until;
-  for (std::size_t d = 0; d < comparison.updates().size(); ++d) {
-    const Update& update = comparison.updates()[d];
-    talk.line(fmt::format("{}: {} steps to {} = {:.6g}", comparison.labels()[d], update.steps_until(until),
-                          update.rule().flow_time ? "t" : "steps x rate", update.time(update.steps_until(until))));
-  }
-}
-
-/// Why this is not simply done, on standard error; the exit code.
-int conclude(const ComparisonResult& result, const std::string& file) {
-  for (const ModifiedResult& modified : result.modified)
-    if (!modified.report.reached_target())
-      fmt::print(stderr, "gradflow: the modified flow of order {} of {} ended before its target: {}\n", modified.order,
-                 result.descents[modified.descent].label, modified.report.message());
-  if (result.interrupted) {
-    fmt::print(stderr, "gradflow: interrupted; what was computed is in {}.\n", file);
-    return interrupted_run;
-  }
-  if (result.flow.report.reached_target()) return done;
-  fmt::print(stderr, "gradflow: the flow ended before its target: {}\nWhat was computed is in {}.\n",
-             result.flow.report.message(), file);
-  return ended_early;
-}
-
 int compare(const Options& options, const std::string& command_line) {
   const settings::Experiment experiment = read_experiment(options);
   const std::string file = options.output.empty() ? experiment.name + "-compare.h5" : options.output;
@@ -75,15 +50,7 @@ int compare(const Options& options, const std::string& command_line) {
     announce_descents(comparison, talk);
     result = comparison.run(file, options.force, command_line, talk);
   }
-  const trajectory::ComparisonReader reader(file);
-  if (options.json) {
-    nlohmann::ordered_json json{{"file", file}};
-    json.update(comparison_json(reader));
-    fmt::print("{}", document(json));
-  } else {
-    fmt::print("{}\nThe comparison is in {}. Next: gradflow phases {}, gradflow show {}\n", comparison_text(reader),
-               file, shell_word(file), shell_word(file));
-  }
+  print_comparison(file, options.json);
   return conclude(result, file);
 }
 

@@ -1,10 +1,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <gradflow/experiment/simulate.hpp>
+#include <gradflow/experiment/compare.hpp>
 #include <gradflow/trajectory/comparison.hpp>
 
 #include "cli/command.hpp"
+#include "cli/comparison_run.hpp"
 #include "cli/experiment_options.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/results.hpp"
@@ -21,27 +22,15 @@ struct Options {
 
 const char* const footer =
     "Examples:\n"
-    "  gradflow resume paper.h5                  after a kill, an interrupt, a full disk, or the end of a time "
-    "allowance\n"
+    "  gradflow resume paper.h5                  after a kill, an interrupt, a full disk, the end of an allowance\n"
     "  gradflow resume paper.h5 --until 1e4      extends a finished run\n"
+    "  gradflow resume paper-compare.h5          a comparison, which cannot be extended\n"
     "\n"
-    "The run goes on from its last checkpoint (save.checkpoint_seconds; SIGUSR1 writes one at once) with the settings, "
-    "task\n"
-    "and start in its file, and ends with the bits that it would have had without the interruption. A comparison "
-    "cannot be\n"
-    "resumed yet.";
+    "Goes on from the last checkpoint (save.checkpoint_seconds; SIGUSR1 writes one at once) with the settings, task "
+    "and\n"
+    "start in the file, and ends with the bits that there would have been without the interruption.";
 
-int resume(const Options& options, const std::string& command_line) {
-  require_run(options.run);
-  if (is_hdf5(options.run) && trajectory::is_comparison(options.run))
-    throw UsageError(
-        fmt::format("'{}' is a comparison, which cannot be resumed yet; run 'gradflow compare' again", options.run));
-  if (!options.until && is_complete(options.run)) {
-    fmt::print("{} is complete: there is nothing to go on with. --until T extends it.\n", options.run);
-    return done;
-  }
-  if (const std::string builds = other_build(options.run); !builds.empty())
-    fmt::print(stderr, "gradflow: the bits may differ from those of an unbroken run: {}\n", builds);
+int resume_run(const Options& options, const std::string& command_line) {
   std::optional<Simulation> simulation;
   try {
     simulation.emplace(Simulation::of_run(options.run, options.until));
@@ -57,6 +46,38 @@ int resume(const Options& options, const std::string& command_line) {
   }
   print_results(options.run);
   return conclude(result, options.run);
+}
+
+int resume_comparison(const Options& options, const std::string& command_line) {
+  if (options.until)
+    throw UsageError(
+        fmt::format("'{}' is a comparison, which cannot be extended; leave out --until, or compare again "
+                    "with --set solver.until={:g}",
+                    options.run, *options.until));
+  Comparison comparison = Comparison::of_file(options.run);
+  ComparisonResult result;
+  {
+    Talk talk(options.quiet ? Talk::Volume::quiet : Talk::Volume::normal);
+    catch_interrupts();
+    announce(comparison.experiment(), comparison.task(), comparison.flow(), comparison.t0(), {}, talk);
+    announce_descents(comparison, talk);
+    result = comparison.resume(command_line, talk);
+  }
+  print_comparison(options.run, false);
+  return conclude(result, options.run);
+}
+
+int resume(const Options& options, const std::string& command_line) {
+  require_run(options.run);
+  if (!options.until && is_complete(options.run)) {
+    fmt::print("{} is complete: there is nothing to go on with.{}\n", options.run,
+               trajectory::is_comparison(options.run) ? "" : " --until T extends it.");
+    return done;
+  }
+  if (const std::string builds = other_build(options.run); !builds.empty())
+    fmt::print(stderr, "gradflow: the bits may differ from those of an unbroken run: {}\n", builds);
+  return trajectory::is_comparison(options.run) ? resume_comparison(options, command_line)
+                                                : resume_run(options, command_line);
 }
 
 }  // namespace

@@ -74,6 +74,23 @@ void Descent::start(std::span<const double> x) {
   steps_ = gradients_ = 0;
 }
 
+DescentState Descent::save() const {
+  return {{x_.begin(), x_.end()}, {first_.begin(), first_.end()}, {second_.begin(), second_.end()}, steps_, gradients_};
+}
+
+void Descent::restore(const DescentState& state) {
+  start(state.x);
+  if (std::ssize(state.first) != first_.size() || std::ssize(state.second) != second_.size())
+    throw std::invalid_argument(fmt::format("descent: the state to restore has {} and {} moments, but {} has {} and {}",
+                                            state.first.size(), state.second.size(), update_.rule().name, first_.size(),
+                                            second_.size()));
+  std::ranges::copy(state.first, first_.begin());
+  std::ranges::copy(state.second, second_.begin());
+  steps_ = state.steps;
+  gradients_ = state.gradients;
+  for (Index drawn = 0; batches_ && drawn < gradients_; ++drawn) batches_->next();
+}
+
 bool Descent::step() {
   const std::span<double> derivative(next_.data(), static_cast<std::size_t>(next_.size()));
   if (batches_)

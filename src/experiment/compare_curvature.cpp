@@ -76,6 +76,11 @@ void CurvaturePath::output(std::size_t index, double t, std::span<const double> 
   samples_.push_back({t, gradient_[i], found.largest, found.smallest});
   smallest_size_ = std::min(smallest_size_, size(field_.flow().weights(x)));
 
+  write();
+}
+
+void CurvaturePath::write() {
+  if (samples_.empty()) return;
   const auto largest =
       static_cast<std::size_t>(std::ranges::max_element(samples_, {}, &CurvatureSample::largest) - samples_.begin());
   std::vector<double> start, most, when;
@@ -96,6 +101,26 @@ void CurvaturePath::output(std::size_t index, double t, std::span<const double> 
       {"eta_sharpness_largest", &most},
       {"eta_sharpness_largest_t", &when}};
   for (const auto& [name, values] : columns) writer_.set_result("curvature", name, *values);
+}
+
+void CurvaturePath::resume(const trajectory::ComparisonReader& file, double t) {
+  const trajectory::Arrays before = file.results("curvature");
+  const auto take = [&](const char* name, std::vector<double>& column) {
+    column = std::get<std::vector<double>>(std::ranges::find(before.arrays, name, &trajectory::Array::name)->values);
+  };
+  take("t", t_);
+  take("sharpness", sharpness_);
+  take("curvature_min", smallest_);
+  take("gradient", gradient_);
+  take("sharpness_residual", sharpness_residual_);
+  take("curvature_min_residual", smallest_residual_);
+  for (std::size_t i = 0; i < t_.size(); ++i)
+    if (t_[i] <= t)
+      samples_.push_back({t_[i], gradient_[i], sharpness_[i], smallest_[i]});
+    else  // not yet, or once more
+      for (auto* column : {&t_, &sharpness_, &smallest_, &gradient_, &sharpness_residual_, &smallest_residual_})
+        (*column)[i] = trajectory::unknown;
+  write();
 }
 
 std::optional<RateEstimate> CurvaturePath::estimate(double eps) const {

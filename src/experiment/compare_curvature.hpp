@@ -4,6 +4,7 @@
 #include <gradflow/trajectory/comparison.hpp>
 
 #include "experiment/compare_table.hpp"
+#include "experiment/packing.hpp"
 #include "experiment/recorder.hpp"
 
 namespace gradflow {
@@ -26,12 +27,18 @@ class CurvaturePath {
   /// What the flow shows at the plan's times; those that are no sample's are passed over.
   void output(std::size_t index, double t, std::span<const double> x);
 
+  /// All that it goes on from, beside the samples of an earlier part: those of its file up to that time.
+  void visit(Packing& packing) { packing(smallest_size_); }
+  void resume(const trajectory::ComparisonReader& file, double t);
+
   /// Of the relative distance eps, at which the descent would be eps |theta| away where the flow's |theta| is smallest.
   /// Absent before the flow came to its end, and where a rate of the matrices is neither 0 nor 1: the estimate's metric
   /// is then not the distance's.
   std::optional<RateEstimate> estimate(double eps) const;
 
  private:
+  void write();
+
   const FieldDerivatives& field_;
   const std::vector<Update>& updates_;
   trajectory::ComparisonWriter& writer_;

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "experiment/compare_equal_loss.hpp"
 #include "experiment/layout.hpp"
 #include "experiment/states.hpp"
 
@@ -36,7 +37,34 @@ DescentRun::DescentRun(const Problem& problem, const Flow<double>& flow, Update 
     if (problem.events[i].applicable) event_rows_.push_back(i);
   result_.report.sign_at_start.assign(event_rows_.size(), 0);
   result_.report.sign_at_end = result_.report.sign_at_start;
-  snapshot();
+}
+
+void DescentRun::visit(Packing& packing) {
+  visit_descent(packing, descent_);
+  DescentReport& report = result_.report;
+  int outcome = static_cast<int>(report.outcome);
+  packing(outcome);
+  report.outcome = static_cast<DescentOutcome>(outcome);
+  packing(report.steps);
+  packing(report.t);
+  packing(report.gradients);
+  packing(report.event_calls);
+  packing(report.wall_seconds);
+  packing.optional(report.stopped_by, Index{-1});
+  packing(report.sign_at_start);
+  packing(report.sign_at_end);
+  packing(last_record_);
+  events_.visit(packing);
+}
+
+void DescentRun::resume(const trajectory::RunReader& run, std::span<const std::int64_t> rows) {
+  const std::vector<trajectory::Crossing> crossings = run.crossings();
+  for (const trajectory::Crossing& c : std::span(crossings).first(static_cast<std::size_t>(rows[2])))
+    result_.crossings.push_back({.event = static_cast<std::size_t>(c.event),
+                                 .t = c.t,
+                                 .t_error = c.t_error,
+                                 .slope = c.slope,
+                                 .direction = static_cast<int>(c.direction)});
 }
 
 bool DescentRun::advance(Index step) {

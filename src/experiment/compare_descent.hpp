@@ -2,8 +2,10 @@
 #include <gradflow/descent/descent.hpp>
 #include <gradflow/experiment/compare.hpp>
 #include <gradflow/observables/coupled_drift.hpp>
+#include <gradflow/trajectory/reader.hpp>
 #include <gradflow/trajectory/writer.hpp>
 
+#include "experiment/packing.hpp"
 #include "experiment/problem.hpp"
 #include "experiment/progress_teller.hpp"
 
@@ -22,6 +24,7 @@ class SteadyEvents final : public solvers::System<double> {
   }
   std::vector<solvers::Event> events() const override { return watched_.events(); }
   void event_values(double t, std::span<const double> x, std::span<double> values) const override;
+  void visit(Packing& packing) { packing(signs_); }
 
  private:
   WatchedFlow watched_;
@@ -35,6 +38,12 @@ class DescentRun final : private DescentObserver {
   /// step. All references must outlive it.
   DescentRun(const Problem& problem, const Flow<double>& flow, Update update, std::string label, Index end,
              const CoupledDrift& drift, trajectory::RunGroupWriter& writer, Listener& listener);
+
+  /// To be called first: writes the first snapshot.
+  void begin() { snapshot(); }
+  /// Or, of a descent that was interrupted: all that it goes on from, and what it has written so far.
+  void visit(Packing& packing);
+  void resume(const trajectory::RunReader& run, std::span<const std::int64_t> rows);
 
   /// Goes on to that step, and makes a record there. False where it ended before.
   bool advance(Index step);

@@ -57,7 +57,8 @@ trajectory::Arrays describe_fits(const std::vector<Update>& updates, const Compa
            {"largest_distance", point, later, "1",
             "largest distance over the times at which all descents of the method have one"},
            {"order_at_rate", point, later, "1", "order between this rate and the method's next smaller one"},
-           {"rate", {"descent"}, rates, "1", "rate of each descent"}}};
+           {"rate", {"descent"}, rates, "1", "rate of each descent"},
+           {"complete", {}, later, "1", "1 once everything that was asked for is computed"}}};
 }
 
 }  // namespace
@@ -74,7 +75,6 @@ trajectory::ComparisonDescription describe_comparison(const Problem& problem, co
     description.results.emplace_back("curvature", describe_curvature(curvature_samples, updates, labels));
   if (const std::vector<double>& eps = problem.experiment.descent->eps; !eps.empty())
     description.results.emplace_back("learning_rate", describe_rates(eps, labels));
-  description.flow.checkpoint_reals = description.flow.checkpoint_integers = 0;  // a comparison cannot be gone on with
   for (const Attribute& attribute : description.flow.attributes) {
     constexpr std::array whole{"title",   "program", "version",  "commit", "build",
                                "created", "command", "settings", "seed"};

@@ -18,11 +18,13 @@ Norms norms(const Weights<double>& d, const Weights<double>& f) {
           {f.W.stableNorm(), f.W_V.stableNorm(), f.W_K.stableNorm(), f.W_Q.stableNorm()}};
 }
 
-double norm(const PerMatrix<double>& norms) { return Eigen::Map<const Eigen::Vector4d>(norms.data()).stableNorm(); }
-
-Eigen::Map<const Eigen::VectorXd> vector(const std::vector<double>& values) {
-  return {values.data(), std::ssize(values)};
+/// In Eigen's own memory: where its loops begin and end, and with that the last bits of a sum, depends on where values
+/// stand in memory, and its own stand alike.
+Eigen::VectorXd vector(std::span<const double> values) {
+  return Eigen::Map<const Eigen::VectorXd>(values.data(), std::ssize(values));
 }
+
+double norm(const PerMatrix<double>& norms) { return vector(norms).stableNorm(); }
 
 double relative_difference(const std::vector<double>& d, const std::vector<double>& f) {
   return ratio((vector(d) - vector(f)).stableNorm(), vector(f).stableNorm());

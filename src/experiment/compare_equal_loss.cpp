@@ -4,6 +4,16 @@
 
 namespace gradflow {
 
+void visit_descent(Packing& packing, Descent& descent) {
+  DescentState state = descent.save();
+  packing(state.x);
+  packing(state.first);
+  packing(state.second);
+  packing(state.steps);
+  packing(state.gradients);
+  if (!packing.packs()) descent.restore(state);
+}
+
 EqualLoss::EqualLoss(const Flow<double>& flow, const Update& update, Index end, std::uint64_t seed, Listener& listener)
     : descent_(flow, update, seed), moment_(flow), end_(end), listener_(listener), loss_(loss_here()), before_(loss_) {}
 
@@ -14,13 +24,21 @@ double EqualLoss::loss_here() {
 
 bool EqualLoss::advance(double loss) {
   while (!(loss_ <= loss)) {
-    if (descent_.steps() >= end_ || listener_.interrupt() || !descent_.step()) {
+    interrupted_ |= listener_.interrupt();
+    if (descent_.steps() >= end_ || interrupted_ || !descent_.step()) {
       end_ = descent_.steps();
       return false;
     }
     before_ = std::exchange(loss_, loss_here());
   }
   return true;
+}
+
+void EqualLoss::visit(Packing& packing) {
+  visit_descent(packing, descent_);
+  packing(end_);
+  packing(loss_);
+  packing(before_);
 }
 
 double EqualLoss::t(double loss) const {

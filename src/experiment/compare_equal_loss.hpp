@@ -3,7 +3,12 @@
 #include <gradflow/experiment/simulate.hpp>
 #include <gradflow/observables/moment.hpp>
 
+#include "experiment/packing.hpp"
+
 namespace gradflow {
+
+/// A descent's state, into a checkpoint or from it.
+void visit_descent(Packing& packing, Descent& descent);
 
 /// A descent that is set beside the flow not at equal times but at equal losses. All references must outlive it.
 class EqualLoss {
@@ -17,6 +22,9 @@ class EqualLoss {
   std::span<const double> state() const { return descent_.state(); }
   /// Where it had that loss: between the last two steps, by a line in the logarithm of the loss.
   double t(double loss) const;
+  /// All that it goes on from.
+  void visit(Packing& packing);
+  bool interrupted() const { return interrupted_; }
 
  private:
   double loss_here();
@@ -26,6 +34,7 @@ class EqualLoss {
   Index end_;
   Listener& listener_;
   double loss_, before_;  // now, and a step ago
+  bool interrupted_ = false;
 };
 
 }  // namespace gradflow

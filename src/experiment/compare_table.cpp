@@ -80,6 +80,12 @@ ComparisonRow::ComparisonRow(const ComparisonLabels& labels) {
   values_.assign(size, trajectory::unknown);
 }
 
+std::span<const double> ComparisonRow::column(Compared quantity) const {
+  const auto i = static_cast<std::size_t>(quantity);
+  const std::size_t end = i + 1 < begins_.size() ? begins_[i + 1] : values_.size();
+  return std::span(values_).subspan(begins_[i], end - begins_[i]);
+}
+
 std::size_t ComparisonRow::place(Compared quantity, std::size_t first, std::size_t second) const {
   return begins_[static_cast<std::size_t>(quantity)] + first * values_each(quantity) + second;
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,9 @@ class ComparisonRow {
     return values_[place(quantity, first, second)];
   }
   const std::vector<double>& values() const { return values_; }
+  std::vector<double>& values() { return values_; }
+  /// Of one column.
+  std::span<const double> column(Compared quantity) const;
 
  private:
   std::size_t place(Compared quantity, std::size_t first, std::size_t second) const;

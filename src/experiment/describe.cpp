@@ -1,5 +1,4 @@
 // What a run's file says before the first step: settings, provenance, task, start, and the names of all that will grow.
-#include "experiment/checkpoint.hpp"
 #include "experiment/layout.hpp"
 #include "experiment/recorder.hpp"
 #include "experiment/solve.hpp"
@@ -109,8 +108,6 @@ trajectory::RunDescription describe(const Problem& problem, const std::string& c
   for (const CoupledDrift::Entry& entry : CoupledDrift::entries())
     description.crossing_values.push_back(
         {entry.name, {}, entry.unit, entry.long_name, "Yang et al. 2024, Theorem 3.1"});
-  const auto watched = std::ranges::count_if(problem.events, [](const FlowEvent& event) { return event.applicable; });
-  describe_checkpoint(description, problem.x0.size(), static_cast<std::size_t>(watched));
   return description;
 }
 

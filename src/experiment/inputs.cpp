@@ -73,6 +73,14 @@ Tasks make(const Experiment& experiment, const settings::CoOccurrenceTask& task)
   return made;
 }
 
+/// Before so many words get their names.
+void require_room_for(const Experiment& experiment, std::int64_t words) {
+  require_memory(experiment, Undertaking::simulation,
+                 {.words = static_cast<double>(words),
+                  .width = static_cast<double>(experiment.model.width.value_or(0)),
+                  .hidden = static_cast<double>(experiment.model.hidden.value_or(0))});
+}
+
 /// Puts in tokens [n, L] padded with -1, and labels [n].
 void read_samples(const trajectory::ArrayFile& file, const std::string& prefix, TaskData& data) {
   const auto tokens = file.integers(prefix + "tokens", 2);
@@ -106,6 +114,7 @@ Tasks read_hdf5_task(const Experiment& experiment, const settings::FileTask& tas
                       task.path.string(), *words));
   TaskData data;
   data.words = words ? *words : *task.words;
+  require_room_for(experiment, data.words);
   // A run's task names its own targets and common word: they hold unless the settings name others.
   const settings::FileTask unnamed;
   const auto first = file.integer_attribute("target1", group), second = file.integer_attribute("target2", group);
@@ -133,6 +142,7 @@ Tasks make(const Experiment& experiment, const settings::FileTask& task) {
     const std::string text = read_text(task.path);
     if (!task.words)
       wrong(experiment, "task.words", "a task in JSON Lines needs the size of its vocabulary: words = d");
+    require_room_for(experiment, *task.words);
     return {from_json_lines(text, task.path.string(), *task.words, from_zero(task.targets), from_zero(task.common)),
             {},
             {}};
@@ -264,9 +274,21 @@ FlowStart make_flow_start(const Experiment& experiment, const Task& task, const 
                      {start.W, start.W_V, start.W_K, start.W_Q});
 }
 
-Inputs read_inputs(const Experiment& experiment) {
+Inputs read_inputs(const Experiment& experiment, Undertaking undertaking) {
+  const auto* drawn = std::get_if<settings::CoOccurrenceTask>(&experiment.task);
+  if (drawn != nullptr) require_memory(experiment, undertaking, expected_sizes(experiment, *drawn));
   Tasks tasks = make_tasks(experiment);
-  FlowStart start = make_flow_start(experiment, Task(tasks.train), tasks.test);
+  const Task task(tasks.train);
+  ProblemSizes sizes = sizes_of(experiment, task, tasks.test ? &*tasks.test : nullptr);
+  if (drawn == nullptr) require_memory(experiment, undertaking, sizes);
+  FlowStart start = make_flow_start(experiment, task, tasks.test);
+  if (experiment.model.start.kind == settings::StartKind::file) {
+    const auto* weights = std::get_if<Weights<double>>(&start);
+    const auto* products = std::get_if<GramStart<double>>(&start);
+    sizes.width = static_cast<double>(weights != nullptr ? weights->width() : products->width);
+    sizes.hidden = static_cast<double>(weights != nullptr ? weights->hidden() : products->hidden);
+    require_memory(experiment, undertaking, sizes);
+  }
   return {std::move(tasks.train), std::move(tasks.test), std::move(tasks.text_report), std::move(start)};
 }
 

@@ -25,6 +25,17 @@ std::unique_ptr<Flow<double>> make_flow(const settings::Experiment& experiment, 
   }
 }
 
+/// Where the flow starts. Throws settings::Error for weights whose squares overflow.
+std::vector<double> make_state(const settings::Experiment& experiment, const Flow<double>& flow) {
+  std::vector<double> x0 = flow.initial_state();
+  if (!std::ranges::all_of(x0, [](double value) { return std::isfinite(value); }))
+    throw settings::Error(
+        {fmt::format("{}: model.start: its weights are so large that their inner products exceed the largest number of "
+                     "double precision, 1.8e308; start smaller",
+                     experiment.source.string())});
+  return x0;
+}
+
 /// Leaves out, and adds to `problems`, words that lie outside the vocabulary.
 std::vector<Index> tracked_words(const settings::Experiment& experiment, const Task& task,
                                  std::vector<std::string>& problems) {
@@ -55,12 +66,13 @@ Observables make_observables(const settings::Experiment& experiment, Moment& sta
   }
 }
 
-/// 1 / (U + M max_k Gamma(k,k)) at t = 0, the flow's own first time scale; 1 if that is not finite.
+/// 1 / (U + M max_k Gamma(k,k)) at t = 0, the flow's own first time scale; 1 if that, or what it is 1 over, is not
+/// finite.
 double first_time_scale(const Flow<double>& flow, std::span<const double> x) {
   double largest = flow.other_words().largest_Gamma;
   for (const Index k : flow.words()) largest = std::max(largest, flow.Gamma(x, k, k));
   const double scale = 1 / (flow.U(x) + static_cast<double>(flow.hidden()) * largest);
-  return std::isfinite(scale) ? scale : 1;
+  return std::isfinite(scale) && scale > 0 ? scale : 1;
 }
 
 /// Throws settings::Error with the given problems and those of the events, if there are any.
@@ -93,12 +105,19 @@ Problem::Problem(settings::Experiment given, Inputs inputs)
       task(std::move(inputs.task)),
       test(std::move(inputs.test)),
       flow(make_flow(experiment, task, inputs.start)),
-      x0(flow->initial_state()),
+      x0(make_state(experiment, *flow)),
       start(at_start(*flow, x0)),
       observables(make_observables(experiment, start, test, problems_)),
       events(make_events(experiment, task, observables, problems_)),
       clock(experiment.solver.clock == settings::ClockKind::linear
                 ? Clock<double>::linear()
                 : Clock<double>::log(experiment.solver.t0.value_or(first_time_scale(*flow, x0)))) {}
+
+ProblemSizes sizes_of(const Problem& problem) {
+  ProblemSizes sizes = sizes_of(problem.experiment, problem.task, problem.test ? &problem.test->data() : nullptr);
+  sizes.width = static_cast<double>(problem.flow->width());
+  sizes.hidden = static_cast<double>(problem.flow->hidden());
+  return sizes;
+}
 
 }  // namespace gradflow

@@ -9,6 +9,8 @@
 #include <solvers/clock.hpp>
 #include <variant>
 
+#include "experiment/needs.hpp"
+
 namespace gradflow {
 
 /// What a flow starts from: weights, or their inner products alone.
@@ -31,15 +33,15 @@ GramStart<double> read_gram_start(const settings::Start& start);
 FlowStart make_flow_start(const settings::Experiment& experiment, const Task& task,
                           const std::optional<TaskData>& test);
 
-/// The experiment's own. Throws settings::Error for settings that only show to be wrong here, FileError for files that
-/// cannot be read.
-Inputs read_inputs(const settings::Experiment& experiment);
+/// The experiment's own. Throws settings::Error for settings that only show to be wrong here, and where the undertaking
+/// needs more memory than there is; FileError for files that cannot be read.
+Inputs read_inputs(const settings::Experiment& experiment, Undertaking undertaking = Undertaking::simulation);
 
-/// The settings that a run's file holds.
-settings::Experiment read_run_settings(const std::filesystem::path& run);
+/// The settings that a run's file holds, or a comparison's: `group` is then "flow".
+settings::Experiment read_run_settings(const std::filesystem::path& run, const std::string& group = "");
 /// The task, its test samples and the start that it holds; never what its settings once referred to. Both throw
 /// FileError.
-Inputs read_run_inputs(const std::filesystem::path& run);
+Inputs read_run_inputs(const std::filesystem::path& run, const std::string& group = "");
 
 /// An experiment made ready: task, start, flow, observables, events and clock, everything checked. Every solve of it
 /// begins here. Its parts refer to each other, so it stays where it is.
@@ -65,5 +67,7 @@ struct Problem {
   std::vector<FlowEvent> events;
   solvers::Clock<double> clock;
 };
+
+ProblemSizes sizes_of(const Problem& problem);
 
 }  // namespace gradflow

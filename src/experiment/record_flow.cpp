@@ -42,29 +42,30 @@ class Both final : public solvers::Observer<double> {
   double seconds_beside_ = 0;
 };
 
-/// Writes checkpoints between the steps that the recorder sees.
+/// Has states kept between the steps that another observer sees.
 class Checkpoints final : public solvers::Observer<double> {
  public:
   /// `before`: what the solve goes on from, or null.
-  Checkpoints(Recorder& recorder, trajectory::RunGroupWriter& writer, double every_seconds, const SolveState* before,
-              Listener& listener)
-      : recorder_(recorder), writer_(writer), every_seconds_(every_seconds), before_(before), listener_(listener) {}
+  Checkpoints(solvers::Observer<double>& observer, const KeepCheckpoint& keep, double every_seconds,
+              const SolveState* before, Listener& listener)
+      : observer_(observer), keep_(keep), every_seconds_(every_seconds), before_(before), listener_(listener) {}
 
-  void output(std::size_t index, double t, std::span<const double> x) override { recorder_.output(index, t, x); }
+  void output(std::size_t index, double t, std::span<const double> x) override { observer_.output(index, t, x); }
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override {
-    recorder_.crossing(crossing, x);
+    observer_.crossing(crossing, x);
   }
   void step(const solvers::Step<double>& step, std::span<const double> x) override {
-    recorder_.step(step, x);
+    observer_.step(step, x);
     stepper_ = &step.stepper;
     report_ = &step.report;
-    if (writer_.has_checkpoints() && (listener_.checkpoint() || seconds_since(latest_) >= every_seconds_)) write();
+    if (keep_ && (listener_.checkpoint() || seconds_since(latest_) >= every_seconds_)) keep();
   }
   /// Before the rows that only the present end has: who goes on from here has no use for them.
   void finish(double t, std::span<const double> x) override {
-    if (writer_.has_checkpoints() && report_ != nullptr) write();
-    recorder_.finish(t, x);
+    if (keep_ && report_ != nullptr) keep();
+    observer_.finish(t, x);
   }
+  bool interrupt() override { return observer_.interrupt(); }
 
  private:
   using Timer = std::chrono::steady_clock;
@@ -72,22 +73,17 @@ class Checkpoints final : public solvers::Observer<double> {
     return std::chrono::duration<double>(Timer::now() - begin).count();
   }
 
-  void write() {
+  void keep() {
     solvers::Report<double> whole = *report_;
     whole.wall_seconds = seconds_since(begin_);
-    if (before_ != nullptr) whole = joined(*before_, std::move(whole));
-    const trajectory::Checkpoint packed = pack({.stepper = stepper_->save(),
-                                                .continuation = whole.continuation,
-                                                .counts = whole.counts,
-                                                .smallest_step = whole.smallest_step,
-                                                .largest_step = whole.largest_step,
-                                                .wall_seconds = whole.wall_seconds});
-    writer_.checkpoint(packed.reals, packed.integers);
+    if (before_ != nullptr) whole = before_->joined(std::move(whole));
+    SolveState state(*stepper_, whole, whole.wall_seconds);
+    keep_(state);
     latest_ = Timer::now();
   }
 
-  Recorder& recorder_;
-  trajectory::RunGroupWriter& writer_;
+  solvers::Observer<double>& observer_;
+  const KeepCheckpoint& keep_;
   double every_seconds_;
   const SolveState* before_;
   Listener& listener_;
@@ -95,6 +91,11 @@ class Checkpoints final : public solvers::Observer<double> {
   const solvers::Report<double>* report_ = nullptr;
   Timer::time_point begin_ = Timer::now(), latest_ = begin_;
 };
+
+void reduce(solvers::Limits<double>& limits, const solvers::Counts& used) {
+  limits.steps = std::max<Index>(1, limits.steps - used.accepted);
+  limits.rejections = std::max<Index>(1, limits.rejections - used.rejected_error - used.rejected_not_finite);
+}
 
 /// The companion solve sees events only.
 class CompanionObserver final : public solvers::Observer<double> {
@@ -143,22 +144,23 @@ std::size_t snapshot_count(const settings::Experiment& experiment, const Flow<do
 }
 
 RunResult record_flow(Problem& problem, trajectory::RunGroupWriter& writer, const SavePlan& plan,
-                      solvers::Observer<double>& beside, Listener& listener, const EarlierPart* earlier) {
+                      solvers::Observer<double>& beside, Listener& listener, const KeepCheckpoint& keep,
+                      const EarlierPart* earlier) {
   const CoupledDrift drift(problem.start, problem.observables.context().words);
   std::vector<std::size_t> rows;  // of the events that are integrated, among all
   for (std::size_t i = 0; i < problem.events.size(); ++i)
     if (problem.events[i].applicable) rows.push_back(i);
 
   const SolveState* from = earlier != nullptr ? &earlier->state : nullptr;
-  const SavePlan rest = from != nullptr ? after(plan, problem.clock, from->stepper.tau) : plan;
-  Recorder recorder(writer, *problem.flow, problem.observables, drift, problem.events, rows, rest, listener);
-  if (earlier != nullptr) recorder.resume(earlier->run, earlier->checkpoint);
-  Checkpoints recording(recorder, writer, problem.experiment.save.checkpoint_seconds, from, listener);
-  Both observer(recording, beside);
+  Recorder recorder(writer, *problem.flow, problem.observables, drift, problem.events, rows, plan, listener);
+  if (earlier != nullptr) recorder.resume(earlier->run, earlier->rows);
+  Both both(recorder, beside);
+  Checkpoints observer(both, keep, problem.experiment.save.checkpoint_seconds, from, listener);
+  solvers::SolveOptions<double> options = solve_options(problem);
+  if (earlier != nullptr && !earlier->budgets_anew) reduce(options.limits, from->counts);
   RunResult result;
-  result.report = solve(problem, solve_options(problem), {problem.experiment.solver.until, rest.times}, "", observer,
-                        listener, from);
-  result.report.wall_seconds -= observer.seconds_beside();
+  result.report = solve(problem, options, {problem.experiment.solver.until, plan.times}, "", observer, listener, from);
+  result.report.wall_seconds -= both.seconds_beside();
   result.crossings = recorder.crossings();
   write_results(writer, problem.events, result);
   add_error_bars(problem, writer, recorder, result, listener);

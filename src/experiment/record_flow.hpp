@@ -10,15 +10,18 @@ std::size_t snapshot_count(const settings::Experiment& experiment, const Flow<do
 /// An earlier part of the same run.
 struct EarlierPart {
   const trajectory::RunReader& run;
-  const trajectory::Checkpoint& checkpoint;  ///< of it
-  SolveState state;                          ///< what that holds
+  std::span<const std::int64_t> rows;  ///< of its records, snapshots, crossings, steps that are in the group already
+  SolveState state;                    ///< after them
+  /// Its budgets (max_steps, max_rejections) ended it and are given once more; else what it used up counts.
+  bool budgets_anew;
 };
 
 /// Solves the problem's flow into a run's group, with the companion solve for the error bars of its events, and writes
-/// how both went. `beside` sees the solve too, after the file has what there is to see. Where the group has checkpoints
-/// they are written as the settings say, when the listener asks for one, and at the end whatever the outcome.
-/// `earlier`: what the group holds already; of it no more is written, and the solve goes on from there.
+/// how both went. `beside` sees the solve too, after the file has what there is to see. `keep`, if there is one, is
+/// told of states to go on from: as often as the settings say, when the listener asks for one, and at the end whatever
+/// the outcome. `earlier`: the solve goes on from there.
 RunResult record_flow(Problem& problem, trajectory::RunGroupWriter& writer, const SavePlan& plan,
-                      solvers::Observer<double>& beside, Listener& listener, const EarlierPart* earlier = nullptr);
+                      solvers::Observer<double>& beside, Listener& listener, const KeepCheckpoint& keep = {},
+                      const EarlierPart* earlier = nullptr);
 
 }  // namespace gradflow

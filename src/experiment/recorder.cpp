@@ -70,14 +70,14 @@ Recorder::Recorder(trajectory::RunGroupWriter& writer, const Flow<double>& flow,
       moment_(flow),
       row_(observables.size()) {}
 
-void Recorder::resume(const trajectory::RunReader& run, const trajectory::Checkpoint& checkpoint) {
-  const auto last = [](const std::vector<double>& t, std::int64_t rows) {
-    return rows > 0 ? t.at(static_cast<std::size_t>(rows - 1)) : -1;
+void Recorder::resume(const trajectory::RunReader& run, std::span<const std::int64_t> rows) {
+  const auto last = [](const std::vector<double>& t, std::int64_t count) {
+    return count > 0 ? t.at(static_cast<std::size_t>(count - 1)) : -1;
   };
-  last_record_ = last(run.t(), checkpoint.records);
-  last_snapshot_ = last(run.state_t(), checkpoint.snapshots);
+  last_record_ = last(run.t(), rows[0]);
+  last_snapshot_ = last(run.state_t(), rows[1]);
   const std::vector<trajectory::Crossing> crossings = run.crossings();
-  for (const trajectory::Crossing& c : std::span(crossings).first(static_cast<std::size_t>(checkpoint.crossings))) {
+  for (const trajectory::Crossing& c : std::span(crossings).first(static_cast<std::size_t>(rows[2]))) {
     crossings_.push_back({.event = static_cast<std::size_t>(c.event),
                           .t = c.t,
                           .t_error = trajectory::unknown,

@@ -33,8 +33,8 @@ class Recorder final : public solvers::Observer<double> {
            const CoupledDrift& drift, const std::vector<FlowEvent>& events, std::vector<std::size_t> event_rows,
            const SavePlan& plan, Listener& listener);
 
-  /// Takes over what an earlier recorder put into the file.
-  void resume(const trajectory::RunReader& run, const trajectory::Checkpoint& checkpoint);
+  /// Takes over what an earlier recorder put into the file: so many records, snapshots and crossings.
+  void resume(const trajectory::RunReader& run, std::span<const std::int64_t> rows);
 
   void output(std::size_t index, double t, std::span<const double> x) override;
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override;

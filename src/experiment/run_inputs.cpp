@@ -116,8 +116,8 @@ GramStart<double> read_gram_start(const settings::Start& start) {
           .others = {others.values[0], others.values[1], others.values[2], others.values[3]}};
 }
 
-settings::Experiment read_run_settings(const std::filesystem::path& run) {
-  const trajectory::RunReader reader(run);
+settings::Experiment read_run_settings(const std::filesystem::path& run, const std::string& group) {
+  const trajectory::RunReader reader(run, group);
   const std::string text = reader.text_attribute("settings");
   if (!integer_attribute(reader.task(), "words"))
     throw FileError(
@@ -134,14 +134,14 @@ settings::Experiment read_run_settings(const std::filesystem::path& run) {
   }
 }
 
-Inputs read_run_inputs(const std::filesystem::path& run) {
-  settings::Experiment experiment = read_run_settings(run);
+Inputs read_run_inputs(const std::filesystem::path& run, const std::string& group) {
+  settings::Experiment experiment = read_run_settings(run, group);
   experiment.model.start = {};
   experiment.model.start.kind = settings::StartKind::file;
   experiment.model.start.path = run;
   Inputs inputs;
   try {
-    const trajectory::Arrays arrays = trajectory::RunReader(run).task();
+    const trajectory::Arrays arrays = trajectory::RunReader(run, group).task();
     inputs.task = Task(task_data(arrays, run)).data();
     inputs.test = test_data(arrays, inputs.task, run);
     inputs.start = make_flow_start(experiment, Task(inputs.task), inputs.test);

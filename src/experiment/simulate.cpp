@@ -18,17 +18,37 @@ const Flow<double>& Simulation::flow() const { return *parts_->problem.flow; }
 const std::vector<FlowEvent>& Simulation::events() const { return parts_->problem.events; }
 double Simulation::t0() const { return parts_->problem.clock.t0(); }
 
+RunResult Simulation::Parts::solve_into(const std::filesystem::path& file, bool overwrite,
+                                        const trajectory::RunDescription& description, const SavePlan& plan,
+                                        Listener& listener, const EarlierPart* earlier,
+                                        const std::function<void(trajectory::RunGroupWriter&)>& begin) {
+  trajectory::RunWriter writer(file, description, overwrite, std::chrono::seconds(1),
+                               [&](trajectory::RunGroupWriter& fresh) {
+                                 Packing sizes;
+                                 empty_state().visit(sizes);
+                                 fresh.prepare_checkpoints(sizes.packed());
+                                 begin(fresh);
+                               });
+  const KeepCheckpoint keep = [&](SolveState& state) {
+    Packing packing;
+    state.visit(packing);
+    writer.checkpoint(packing.packed());
+  };
+  solvers::Observer<double> nobody;
+  const RunResult result = record_flow(problem, writer, plan, nobody, listener, keep, earlier);
+  writer.close();
+  return result;
+}
+
 RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, const std::string& command_line,
                           Listener& listener) {
   Problem& p = parts_->problem;
-  trajectory::RunWriter writer(file, describe(p, command_line), overwrite);
+  require_disk(p.experiment, Undertaking::simulation, sizes_of(p), file);
   const SavePlan plan =
       save_plan(p.clock, p.experiment.solver.until, static_cast<std::size_t>(p.experiment.save.records),
                 snapshot_count(p.experiment, *p.flow));
-  solvers::Observer<double> nobody;
-  const RunResult result = record_flow(p, writer, plan, nobody, listener);
-  writer.close();
-  return result;
+  return parts_->solve_into(file, overwrite, describe(p, command_line), plan, listener, nullptr,
+                            [](trajectory::RunGroupWriter&) {});
 }
 
 }  // namespace gradflow

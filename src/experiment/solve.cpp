@@ -57,7 +57,7 @@ solvers::Report<double> solve(const Problem& problem, const solvers::SolveOption
     stepper->start(0, problem.x0);
   Reporting reporting(observer, listener, problem, *stepper, schedule.end, name);
   if (from == nullptr) return solvers::integrate<double>(*stepper, schedule, options.limits, reporting);
-  return joined(*from, solvers::integrate<double>(*stepper, schedule, options.limits, reporting, &from->continuation));
+  return from->joined(solvers::integrate<double>(*stepper, schedule, options.limits, reporting, &from->continuation));
 }
 
 }  // namespace gradflow

@@ -43,6 +43,8 @@ void check_values_are_here(const Place& place, hid_t dataset) {
         "into this file");
 }
 
+constexpr double largest_count = 1e17;  // so that neither a number of values nor of bytes overflows
+
 std::int64_t product(const Shape& shape, std::size_t first) {
   return std::accumulate(shape.begin() + static_cast<std::ptrdiff_t>(first), shape.end(), std::int64_t{1},
                          std::multiplies<>());
@@ -60,6 +62,9 @@ Dataset::Dataset(Place where, Handle handle) : Object(std::move(where), std::mov
   std::vector<hsize_t> extent(static_cast<std::size_t>(H5Sget_simple_extent_ndims(space.get())));
   H5Sget_simple_extent_dims(space.get(), extent.data(), nullptr);
   shape_.assign(extent.begin(), extent.end());
+  double most = 1;  // that any product of its extents can be, those of an empty one included
+  for (const hsize_t size : extent) most *= static_cast<double>(std::max<hsize_t>(size, 1));
+  if (most > largest_count) place().fail("is damaged: its shape asks for more values than any file can hold");
 }
 
 std::int64_t Dataset::row_size() const { return shape_.empty() ? 1 : product(shape_, 1); }
@@ -135,13 +140,26 @@ void Dataset::flush() {
 
 void Dataset::check_size(std::int64_t count) const {
   // No shape may make the program allocate what the file cannot hold: deflate, the strongest filter in use, packs 1032
-  // to 1 at best.
+  // to 1 at best. HDF5 itself allocates whole chunks.
   constexpr double largest_packing = 1100, slack_bytes = 1 << 20;
-  double claimed = 8.0 * static_cast<double>(count);
+  const hsize_t stored = H5Dget_storage_size(id());
+  const double most = slack_bytes + largest_packing * static_cast<double>(stored);
+  const Handle type = place().own(H5Dget_type(id()), "read its type");
+  const double bytes = std::max(8.0, static_cast<double>(H5Tget_size(type.get())));
+  double claimed = static_cast<double>(count);
   for (std::size_t axis = 1; axis < shape_.size(); ++axis) claimed *= static_cast<double>(shape_[axis]);
-  if (claimed > slack_bytes + largest_packing * static_cast<double>(H5Dget_storage_size(id())))
-    place().fail("its shape asks for " + std::to_string(static_cast<std::int64_t>(std::min(claimed / 8, 9e18))) +
-                 " values, but the file stores only " + std::to_string(H5Dget_storage_size(id())) + " bytes for it");
+  if (bytes * claimed > most)
+    place().fail("its shape asks for " + std::to_string(static_cast<std::int64_t>(claimed)) +
+                 " values, but the file stores only " + std::to_string(stored) + " bytes for it");
+  const Handle creation = place().own(H5Dget_create_plist(id()), "read its properties");
+  if (H5Pget_layout(creation.get()) != H5D_CHUNKED) return;
+  std::vector<hsize_t> chunk(shape_.size());
+  place().check(H5Pget_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data()), "read its chunks");
+  double chunk_bytes = bytes;
+  for (const hsize_t size : chunk) chunk_bytes *= static_cast<double>(size);
+  if (stored > 0 && chunk_bytes > most)
+    place().fail("its chunks are of " + std::to_string(static_cast<std::int64_t>(std::min(chunk_bytes, 9e18))) +
+                 " bytes, but the file stores only " + std::to_string(stored) + " for it: write it in smaller chunks");
 }
 
 template <class T>

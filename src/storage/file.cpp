@@ -103,12 +103,14 @@ File File::open(const fs::path& path) {
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) place.fail("there is no such file");
   if (fs::is_directory(status)) place.fail("is a folder, not a file");
+  if (!fs::is_regular_file(status)) place.fail("is not a regular file: HDF5 cannot read a pipe or a device");
   if (std::ifstream probe(path); !probe) place.fail("cannot be opened: " + system_reason());
   if (H5Fis_hdf5(path.c_str()) <= 0) place.fail("is not an HDF5 file, or its first bytes are damaged");
   const Handle access = place.own(H5Pcreate(H5P_FILE_ACCESS), "open it");
   place.check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "open it");
-  place.check(H5Pset_metadata_read_attempts(access.get(), read_attempts), "open it");
   const bool unclosed = marked_open(path);
+  // Of a closed file, which nobody writes, what cannot be read once is damaged.
+  if (unclosed) place.check(H5Pset_metadata_read_attempts(access.get(), read_attempts), "open it");
   const unsigned mode = H5F_ACC_RDONLY | (unclosed ? H5F_ACC_SWMR_READ : 0U);
   File file(place, place.own(H5Fopen(path.c_str(), mode, access.get()), "open it as HDF5"));
   file.unclosed_ = unclosed;

@@ -17,6 +17,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t largest_line = std::size_t{1} << 26;  // parsed, it takes up to ten times the memory
+
 struct Sample {
   std::vector<Index> tokens;
   int label = 0;
@@ -74,6 +76,9 @@ Index token_of(const json& value, std::size_t position, Index words) {
 }
 
 Sample parse_sample(std::string_view line, Index words) {
+  if (line.size() > largest_line)
+    fail(fmt::format("a line may have {} bytes; this one has {}; write one sample to a line", largest_line,
+                     line.size()));
   const json object = parse_object(line);
   for (const auto& [key, value] : object.items())
     if (key != "tokens" && key != "label")

@@ -89,9 +89,11 @@ std::optional<std::int64_t> ArrayFile::integer_attribute(const std::string& name
 }
 
 std::string ArrayFile::find_start(const std::string& name, std::optional<std::int64_t> snapshot) const {
-  const std::string at_start = "start/" + name;
-  for (const std::string& path : {snapshot ? "states/" + name : at_start, snapshot ? at_start : name})
-    if (has(path)) return path;
+  for (const std::string run : {"", "flow/"}) {
+    const std::string at_start = run + "start/" + name;
+    for (const std::string& path : {snapshot ? run + "states/" + name : at_start, snapshot ? at_start : run + name})
+      if (has(path)) return path;
+  }
   return {};
 }
 

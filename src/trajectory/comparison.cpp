@@ -21,7 +21,7 @@ using storage::Kind;
 
 namespace {
 
-constexpr std::int64_t comparison_rows = 128, tables_of_run = 4;
+constexpr std::int64_t comparison_rows = 128;
 
 std::string group_of(std::int64_t descent) { return fmt::format("descents/{}", descent); }
 
@@ -70,10 +70,14 @@ class ComparisonWriter::Implementation {
         descents(create_descents(description.descents)),
         comparison(create_comparison(description)),
         results(create_results(root, description)),
-        columns(description.comparison.columns) {
-    if (description.checkpoint_reals > 0)
-      slots.emplace(root, description.checkpoint_reals, description.checkpoint_integers,
-                    tables_of_run * (1 + std::ssize(descents)) + 1);
+        columns(description.comparison.columns) {}
+
+  std::vector<std::int64_t> rows() const {
+    std::vector<std::int64_t> result = flow.rows();
+    result.push_back(comparison.rows());
+    for (const RunGroupWriter& descent : descents)
+      for (const std::int64_t count : descent.rows()) result.push_back(count);
+    return result;
   }
 
   std::vector<RunGroupWriter> create_descents(const std::vector<RunDescription>& descriptions) {
@@ -149,19 +153,17 @@ void ComparisonWriter::replace_column(const std::string& name, std::span<const d
   });
 }
 
-bool ComparisonWriter::has_checkpoints() const { return implementation_->slots.has_value(); }
+void ComparisonWriter::prepare_checkpoints(const Checkpoint& like) {
+  Implementation& all = *implementation_;
+  all.slots.emplace(all.root, std::ssize(like.reals), std::ssize(like.integers), std::ssize(all.rows()));
+}
 
-void ComparisonWriter::checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers) {
+void ComparisonWriter::checkpoint(const Checkpoint& checkpoint) {
   Implementation& all = *implementation_;
   all.file->change([&] {
-    if (!all.slots) misuse("the comparison was described without checkpoints");
+    if (!all.slots) misuse("no room was made for checkpoints");
     all.file->commit();
-    std::vector<std::int64_t> rows = all.flow.rows();
-    rows.push_back(all.comparison.rows());
-    for (const RunGroupWriter& descent : all.descents)
-      for (const std::int64_t count : descent.rows()) rows.push_back(count);
-    all.slots->write({{reals.begin(), reals.end()}, {integers.begin(), integers.end()}, rows},
-                     [&] { all.file->sync(); });
+    all.slots->write({checkpoint.reals, checkpoint.integers, all.rows()}, [&] { all.file->sync(); });
   });
 }
 

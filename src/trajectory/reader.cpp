@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "storage/file.hpp"
 #include "trajectory/checkpoint.hpp"
@@ -131,7 +132,14 @@ std::vector<Crossing> RunReader::crossings() const {
   for (const std::string& name : crossing_values()) extra.push_back(grown.read(name));
   std::vector<Crossing> result;
   for (std::size_t i = 0; i < grown.t().size(); ++i) {
-    const auto integer = [&](std::size_t c) { return static_cast<std::int64_t>(own[c][i]); };
+    const auto integer = [&](std::size_t c) {
+      // Every whole number of a sound file is small; another one no integer could hold.
+      if (!(std::abs(own[c][i]) < 1e15))
+        grown.open(names::crossing[c].name)
+            .place()
+            .fail(fmt::format("is damaged: row {} (from 0) must be a whole number; it is {}", i, own[c][i]));
+      return static_cast<std::int64_t>(own[c][i]);
+    };
     Crossing crossing{.event = integer(0),
                       .t = grown.t()[i],
                       .t_error = own[3][i],
@@ -164,14 +172,15 @@ Steps RunReader::steps() const {
 
 RunEnd RunReader::end() const {
   const Group group = implementation_->root.open_group("run");
-  const auto scalar = [&]<class T>(const char* name, T) {
-    const Dataset data = group.open_dataset(name);
+  const auto single = [&](const char* name) {
+    Dataset data = group.open_dataset(name);
     if (!data.shape().empty()) data.place().fail("must be a single value; it is an array");
-    return data.read<T>().front();
+    return data;
   };
+  const auto scalar = [&]<class T>(const char* name, T) { return single(name).template read<T>().front(); };
   RunEnd end;
   end.outcome = scalar("outcome", std::int64_t{});
-  end.message = group.open_dataset("message").read_text().front();
+  end.message = single("message").read_text().front();
   end.counts = group.open_dataset("counts").read<std::int64_t>();
   end.wall_seconds = scalar("wall_seconds", 0.0);
   return end;

@@ -132,9 +132,7 @@ class RunGroupWriter::Implementation {
         crossings(create_table("events/crossings", {{}, crossing_columns(run)}, crossing_rows,
                                {"event", "direction", "certain"})),
         steps(create_table("steps", {{}, scalar_columns(names::step)}, step_rows)),
-        end(root.create_group("run"), run) {
-    if (run.checkpoint_reals > 0) slots.emplace(root, run.checkpoint_reals, run.checkpoint_integers, 4);
-  }
+        end(root.create_group("run"), run) {}
 
   Table& create_table(const std::string& name, const Series& series, std::int64_t rows,
                       const std::vector<std::string>& integers = {}) {
@@ -213,15 +211,16 @@ std::vector<std::int64_t> RunGroupWriter::rows() const {
   return {run.observables.rows(), run.states.rows(), run.crossings.rows(), run.steps.rows()};
 }
 
-bool RunGroupWriter::has_checkpoints() const { return implementation_->slots.has_value(); }
+void RunGroupWriter::prepare_checkpoints(const Checkpoint& like) {
+  implementation_->slots.emplace(implementation_->root, std::ssize(like.reals), std::ssize(like.integers),
+                                 std::ssize(rows()));
+}
 
-void RunGroupWriter::checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers) {
+void RunGroupWriter::checkpoint(const Checkpoint& checkpoint) {
   file().change([&] {
-    Implementation& run = *implementation_;
-    if (!run.slots) misuse("the run was described without checkpoints");
+    if (!implementation_->slots) misuse("no room was made for checkpoints");
     file().commit();
-    run.slots->write({{reals.begin(), reals.end()}, {integers.begin(), integers.end()}, rows()},
-                     [&] { file().sync(); });
+    implementation_->slots->write({checkpoint.reals, checkpoint.integers, rows()}, [&] { file().sync(); });
   });
 }
 

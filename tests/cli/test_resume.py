@@ -50,6 +50,17 @@ KINDS = {
 }
 
 
+COMPARISON = """
+[descent]
+methods = ["gd", "heavy-ball", "adam", "sgd"]
+rates = [0.02, 0.01]
+batch = 5
+modified = [2]
+curvature = 5
+eps = [0.05]
+"""
+
+
 def arguments(settings):
     return [word for setting in settings for word in ("--set", setting)]
 
@@ -63,14 +74,14 @@ def contents(path):
     found = {}
 
     def visit(name, item):
-        if isinstance(item, h5py.Dataset) and not name.startswith("checkpoint") and "wall_seconds" not in name:
+        if isinstance(item, h5py.Dataset) and "checkpoint" not in name and "wall_seconds" not in name:
             found[name] = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()].tobytes()
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
         found["settings"] = file.attrs["settings"]
-    # How long it took is told in the message alone.
-    return {name: value for name, value in found.items() if name != "run/message"}
+    # A message tells how long it took.
+    return {name: value for name, value in found.items() if not name.endswith("run/message")}
 
 
 def assert_same(path, expected):
@@ -143,6 +154,51 @@ def test_an_interrupted_run_goes_on_from_its_last_step(unbroken):
         assert name == "settings" or np.all(found[name] == value), name
     with h5py.File(folder / "interrupted.h5") as file:
         assert file.attrs["resumed"] == 1 or process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A folder with a comparison's experiment, and the contents of a file that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "small.toml").write_text(EXPERIMENT.replace("until = 1e5", "until = 20.0").replace("= 1e-9  ", "= 0.01  ") + COMPARISON)
+    began = time.monotonic()
+    result = gradflow(folder, "compare", "small.toml", "--quiet", "-o", "whole.h5")
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    return folder, contents(folder / "whole.h5"), time.monotonic() - began
+
+
+def test_a_killed_comparison_ends_with_the_bits_of_an_unbroken_one(compared):
+    folder, expected, seconds = compared
+    draw = random.Random(2)
+    for trial in range(4):
+        path = folder / f"killed{trial}.h5"
+        kills = 0
+        if not run_for(folder, draw.uniform(0.2, 1) * seconds, "compare", "small.toml", "-o", path.name):
+            kills += 1
+            while path.exists() and not run_for(folder, draw.uniform(0.4, 1.1) * seconds, "resume", path.name):
+                kills += 1
+                assert kills < 50
+        if path.exists():
+            assert_same(path, expected)
+
+
+def test_an_interrupted_comparison_goes_on(compared):
+    folder, expected, seconds = compared
+    for share in (0.2, 0.5):  # among the descents, and after them
+        process = subprocess.Popen([COMMAND, "compare", "small.toml", "-o", "interrupted.h5", "--force"], cwd=folder,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process.stderr.readline()
+        time.sleep(share * seconds)
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=60)
+        assert process.returncode in (0, 130), talk
+        result = gradflow(folder, "resume", "interrupted.h5")
+        assert result.returncode == 0, result.stderr
+        assert_same(folder / "interrupted.h5", expected)
+    again = gradflow(folder, "resume", "interrupted.h5")
+    assert again.returncode == 0 and "is complete: there is nothing to go on with.\n" == again.stdout.split(" ", 1)[1]
+    further = gradflow(folder, "resume", "interrupted.h5", "--until", "40")
+    assert further.returncode == 2 and "cannot be extended" in further.stderr
 
 
 @pytest.fixture

@@ -6,10 +6,17 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace gradflow {
 
 class Batches;
+
+/// All that a descent goes on from.
+struct DescentState {
+  std::vector<double> x, first, second;  ///< the state, and the rule's moments as far as it has them
+  Index steps = 0, gradients = 0;
+};
 
 /// Discrete training beside the flow: steps of an update rule on the flow's own state, by the flow's own gradient.
 ///
@@ -33,6 +40,11 @@ class Descent {
   /// Forgets everything and stands at rest at x, at step 0 and at the beginning of the first epoch. Throws
   /// std::invalid_argument when x does not have the flow's dimension or is not finite.
   void start(std::span<const double> x);
+
+  DescentState save() const;
+  /// Goes on as the descent that was saved, to the last bit: of the same flow, update and seed. Throws as `start` does,
+  /// and where the moments are not those of the rule.
+  void restore(const DescentState& state);
 
   /// One step, at the price of one gradient. False: its end is not finite; the state is still the last finite one, and
   /// nothing is left but `start`.

@@ -64,6 +64,9 @@ class Comparison {
   ~Comparison();
   Comparison(Comparison&&) noexcept;
 
+  /// The comparison that a file holds, made ready to go on with. Throws as Simulation::of_run does.
+  static Comparison of_file(const std::filesystem::path& file);
+
   const settings::Experiment& experiment() const;
   const Task& task() const;
   const std::optional<TextReport>& text_report() const;
@@ -89,8 +92,13 @@ class Comparison {
   ComparisonResult run(const std::filesystem::path& file, bool overwrite, const std::string& command_line,
                        Listener& listener);
 
+  /// Of a comparison made by of_file: as Simulation::resume. Checkpoints are written between the flow's steps; modified
+  /// flows, the companion solve and the searches for rates begin anew.
+  ComparisonResult resume(const std::string& command_line, Listener& listener);
+
  private:
   struct Parts;
+  explicit Comparison(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
 

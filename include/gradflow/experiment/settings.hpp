@@ -143,7 +143,7 @@ struct Descent {
   std::int64_t batch = 16;             ///< samples in a minibatch of sgd
   std::vector<std::int64_t> modified;  ///< orders of the modified flows set beside gd (2, 3) and heavy-ball (2)
   std::int64_t curvature = 25;         ///< samples of the Hessian's spectrum along the flow; 0: none
-  std::vector<double> eps;  ///< relative distances in parameters for which the largest rate is looked for
+  std::vector<double> eps;             ///< relative distances in parameters for which the largest rate is looked for
   bool operator==(const Descent&) const = default;
 };
 

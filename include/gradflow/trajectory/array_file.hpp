@@ -35,8 +35,8 @@ class ArrayFile {
   std::optional<std::int64_t> integer_attribute(const std::string& name, const std::string& group = "") const;
 
   /// The path of a start's array (W, W_V, ...). Without a snapshot: start/NAME, as in a run, or else NAME at the root.
-  /// With one (of a run, from 0): states/NAME, or start/NAME for what no snapshot holds because it does not move. ""
-  /// where there is none.
+  /// With one (of a run, from 0): states/NAME, or start/NAME for what no snapshot holds because it does not move. Of a
+  /// comparison those of its flow. "" where there is none.
   std::string find_start(const std::string& name, std::optional<std::int64_t> snapshot) const;
   /// That array, of just so many dimensions (the snapshot's does not count).
   NumericArray<double> start(const std::string& name, std::size_t rank, std::optional<std::int64_t> snapshot) const;

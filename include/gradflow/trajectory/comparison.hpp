@@ -28,8 +28,6 @@ struct ComparisonDescription {
   Series comparison;  ///< among its dimensions is `descent`, with a label for each of `descents`
   /// Further groups by their names; reals without values are unknown until ComparisonWriter::set_result() gives them.
   std::vector<std::pair<std::string, Arrays>> results;
-  /// As of a run; its own runs then have no checkpoints of theirs.
-  std::int64_t checkpoint_reals = 0, checkpoint_integers = 0;
 };
 
 /// Writes a comparison's file as RunWriter does a run's: others can read it meanwhile, a kill at any moment leaves
@@ -58,9 +56,9 @@ class ComparisonWriter {
   /// Replaces the values of one of the arrays of reals of ComparisonDescription::results, row-major, at once.
   void set_result(const std::string& group, const std::string& name, std::span<const double> values);
 
-  bool has_checkpoints() const;
-  /// As RunGroupWriter::checkpoint, of the whole comparison.
-  void checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers);
+  /// As those of RunGroupWriter, of the whole comparison.
+  void prepare_checkpoints(const Checkpoint& like);
+  void checkpoint(const Checkpoint& checkpoint);
   /// Commits all rows that are still gathered, of all runs.
   void flush();
   /// flush(), waits until the disk has the file, and closes it: readers then need nothing special.

@@ -72,8 +72,6 @@ struct RunDescription {
   std::vector<std::string> verdicts;    ///< meanings of EventSummary::verdict, from 0
   std::vector<std::string> outcomes;    ///< meanings of RunEnd::outcome, from 0
   std::vector<std::string> counts;      ///< what RunEnd::counts count
-  /// How many numbers a checkpoint has; where there are none, the run has no checkpoints.
-  std::int64_t checkpoint_reals = 0, checkpoint_integers = 0;
 };
 
 inline constexpr double unknown = std::numeric_limits<double>::quiet_NaN();

@@ -47,10 +47,11 @@ class RunGroupWriter {
   void set_summary(std::int64_t event, const EventSummary& summary);
   void set_run(const RunEnd& end);
 
-  bool has_checkpoints() const;
-  /// Commits everything and waits until the disk has it; then keeps this beside it, so that the run can go on from here
-  /// (RunReader::checkpoint). As many numbers as RunDescription says.
-  void checkpoint(std::span<const double> reals, std::span<const std::int64_t> integers);
+  /// Makes room for checkpoints of as many numbers as this one has; only in `begin`, before the file has its name.
+  void prepare_checkpoints(const Checkpoint& like);
+  /// Commits everything and waits until the disk has it; then keeps this beside it, with how many rows there are, so
+  /// that the run can go on from here (RunReader::checkpoint).
+  void checkpoint(const Checkpoint& checkpoint);
   /// Commits all rows that are still gathered, those of the file's other runs too.
   void flush();
 

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# bash tests/fuzz/run.sh [SECONDS] [TARGET...]
+# Fuzzes each target (settings, json_lines, text, arrays, runs) for SECONDS (10) with libFuzzer and the address and undefined-behaviour
+# sanitizers. Needs Clang 14: apt-get install --no-install-recommends clang-14 libclang-rt-14-dev. Builds into build-fuzz/, where also
+# what was found is kept: corpora grow from run to run in build-fuzz/TARGET/found, inputs that fail are build-fuzz/TARGET/crash-* and so
+# on. Mend what fails, and put the input into tests/fuzz/corpus/, which the tests replay with any compiler.
+set -euo pipefail
+fuzz=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=$(cd "$fuzz/../.." && pwd)/build-fuzz
+seconds=${1:-10}
+shift || true
+targets=("$@")
+((${#targets[@]})) || targets=(settings json_lines text arrays runs)
+
+export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
+cmake -S "$fuzz" -B "$build" -D CMAKE_C_COMPILER=clang-14 -D CMAKE_CXX_COMPILER=clang++-14
+cmake --build "$build" --parallel "$(nproc)"
+
+# What HDF5 keeps to the end of the process is no leak of ours.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
+for target in "${targets[@]}"; do
+  echo "== $target"
+  # Files of HDF5 are replayed, not changed byte by byte: that only finds what the HDF5 library itself makes of damaged metadata.
+  seeds=$fuzz/corpus/$target
+  [[ ! -d ${seeds}_edits ]] || seeds=${seeds}_edits
+  options=()
+  [[ ! -f $fuzz/$target.dict ]] || options+=(-dict="$fuzz/$target.dict")
+  mkdir -p "$build/$target/found"
+  "$build/fuzz_$target" -runs=0 -max_len=1000000 "$fuzz/corpus/$target" 2>&1 | tail -1
+  "$build/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2500 -malloc_limit_mb=1000 -print_final_stats=1 \
+    -artifact_prefix="$build/$target/" "${options[@]}" "$build/$target/found" "$seeds" 2>&1 |
+    grep -E "^stat::number_of_executed_units|cov:.* DONE|DONE|ERROR|SUMMARY|broken promise|Test unit written"
+done

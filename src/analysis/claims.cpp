@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gradflow/analysis/claims.hpp>
 #include <gradflow/storage/file_error.hpp>
+#include <gradflow/trajectory/comparison.hpp>
 #include <gradflow/trajectory/reader.hpp>
 
 #include <algorithm>
@@ -54,8 +55,9 @@ std::vector<int> classes(const Task& task, std::string& why) {
 /// The problem that the run solved, on its clock. What does not fit together in a file is the file's fault.
 std::unique_ptr<Problem> reopen(const std::filesystem::path& file) {
   try {
-    auto problem = std::make_unique<Problem>(read_run_settings(file), read_run_inputs(file));
-    const double t0 = trajectory::RunReader(file).number_attribute("t0");
+    const std::string group = trajectory::is_comparison(file) ? "flow" : "";
+    auto problem = std::make_unique<Problem>(read_run_settings(file, group), read_run_inputs(file, group));
+    const double t0 = trajectory::RunReader(file, group).number_attribute("t0");
     if (t0 > 0) problem->clock = solvers::Clock<double>::log(t0);
     return problem;
   } catch (const settings::Error& error) {

@@ -127,12 +127,9 @@ PhasesReport read_phases(const std::string& file, std::optional<std::int64_t> de
   return phases(comparison.descent(*descent));
 }
 
-/// Of the run's own flow; of a descent, or a comparison's flow, none applies.
+/// Of the run's, or the comparison's, flow; of a descent none applies.
 ClaimsReport read_claims(const Options& options, const PhasesReport& report) {
   if (options.descent) return claims_not_applicable("a descent is no gradient flow", options.claims);
-  if (is_hdf5(options.run) && trajectory::is_comparison(options.run))
-    return claims_not_applicable(
-        "the file is a comparison; the claims are checked of a run, which 'gradflow simulate' makes", options.claims);
   Talk talk(options.quiet ? Talk::Volume::quiet : Talk::Volume::normal);
   catch_interrupts();
   try {

@@ -156,6 +156,10 @@ def test_show_and_phases_read_it(made):
     assert "Settings" in text and "gd 0.04" in text and "adam 0.01 *" in text
     flow = json.loads(gradflow(path.parent, "phases", path.name, "--json").stdout)
     second = json.loads(gradflow(path.parent, "phases", path.name, "--json", "--descent", "1").stdout)
+    assert len(flow["claims"]) > 40 and {c["verdict"] for c in second["claims"]} == {"not applicable"}
+    assert gradflow(path.parent, "simulate", "small.toml", "--quiet", "-o", "alone.h5").returncode == 0
+    alone = json.loads(gradflow(path.parent, "phases", "alone.h5", "--json").stdout)
+    assert flow["claims"] == alone["claims"] and any(c["verdict"] == "holds" for c in alone["claims"])
     event = next(i for i, e in enumerate(flow["events"]) if e["name"] == "loss_below(1e-1)")
     sides = next(e for e in document["events"] if e["name"] == "loss_below(1e-1)")["crossings"][-1]
     assert flow["events"][event]["up"][-1]["t"] == sides["flow"]["t"]

@@ -1,6 +1,7 @@
 """make_files.py FOLDER: HDF5 files as users supply them, most of them wrong in one way."""
 import os
 import sys
+import zlib
 
 import h5py
 import numpy as np
@@ -25,6 +26,11 @@ with h5py.File("arrays.h5", "w") as f:
     f["none"] = np.zeros((0, 4))
     f.create_dataset("sparse", shape=(10**6, 10**6), dtype="f8", chunks=(1000, 1000))
     f.create_dataset("zeros", data=np.zeros(3_000_000), compression="gzip", compression_opts=9)
+    # One stored chunk of 13 bytes that would be a gibibyte in memory; more values than 64 bits count.
+    f.create_dataset("chunks", (3,), "f8", chunks=(2**27,), maxshape=(None,), compression="gzip")
+    f["chunks"].id.write_direct_chunk((0,), zlib.compress(b"chunk"))
+    f.create_dataset("overflow", (2**32, 2**32, 2), "f8", chunks=(1, 1, 2))
+    f.create_dataset("overflow_of_none", (0, 2**32, 2**32), "f8", chunks=(1, 1, 1))
     f.create_group("group")
     f["soft"] = h5py.SoftLink("/matrix")
     f["dangling"] = h5py.SoftLink("/nowhere")
@@ -82,3 +88,6 @@ changed("array_outcome.h5", lambda f: replace(f["run"], "outcome", np.array([0, 
 changed("unwritten.h5", lambda f: [data.resize(data.shape[0] + 3, axis=0) for data in f["events/crossings"].values()
                                   if data.maxshape[0] is None])
 changed("short_summary.h5", lambda f: replace(f["events/summary"], "ups", np.array([1])))
+changed("no_message.h5", lambda f: replace(f["run"], "message", np.zeros(0, "S8")))
+changed("unknown_crossing.h5", lambda f: f["events/crossings/event"].write_direct(np.array([np.nan, 0.0])))
+changed("earlier.h5", lambda f: f.attrs.modify("schema_version", 0))

@@ -85,6 +85,10 @@ TEST_F(Files, RunReaderSaysWhatIsWrongWithAPart) {
   fails("no_states.h5", "states: there is no such group", [](auto path) { RunReader(path).states(); });
   fails("wide_step.h5", "steps/clock_step: must have one value a row", [](auto path) { RunReader(path).steps(); });
   fails("real_outcome.h5", "run/outcome: must hold integers", [](auto path) { RunReader(path).end(); });
+  fails("no_message.h5", "run/message: must be a single value; it is an array",
+        [](auto path) { RunReader(path).end(); });
+  fails("unknown_crossing.h5", "events/crossings/event: is damaged: row 0 (from 0) must be a whole number; it is nan",
+        [](auto path) { RunReader(path).crossings(); });
   fails("array_outcome.h5", "run/outcome: must be a single value", [](auto path) { RunReader(path).end(); });
   fails("short_summary.h5", "events/summary/ups: is damaged", [](auto path) { RunReader(path).summary(); });
 }
@@ -123,6 +127,9 @@ TEST_F(Files, ArrayFileSaysWhatIsWrongWithAnArray) {
   array_fails("boolean", 1, "must hold numbers; it holds an enumeration");
   array_fails("empty", 0, "is empty");
   array_fails("sparse", 2, "its shape asks for 1000000000000 values, but the file stores only 0 bytes");
+  array_fails("chunks", 1, "its chunks are of 1073741824 bytes, but the file stores only 13 for it");
+  array_fails("overflow", 3, "is damaged: its shape asks for more values than any file can hold");
+  array_fails("overflow_of_none", 3, "is damaged: its shape asks for more values than any file can hold");
   fails("arrays.h5", "float32: must hold integers", [](auto path) { ArrayFile(path).integers("float32", 2); });
   fails("arrays.h5", "@name: the attribute must be an integer",
         [](auto path) { ArrayFile(path).integer_attribute("name"); });

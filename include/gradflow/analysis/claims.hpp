@@ -66,8 +66,9 @@ class ClaimsUnfinished : public std::runtime_error {
 /// at which a claim begins or ceases to hold are those of the solution, not of the records. `phases` is the run's.
 ///
 /// The claims are about the paper's task: four classes, two targets, a common word in every sample. Of another task, of
-/// the file of another flow and of a comparison each claim is not applicable, and says why. So is what rests on T1
-/// where there is none. Throws FileError where the file cannot be read, and ClaimsUnfinished.
+/// the file of another flow each claim is not applicable, and says why; so is what rests on T1 where there is none.
+/// Of a comparison's file they are about its flow. Throws FileError where the file cannot be read, and
+/// ClaimsUnfinished.
 ClaimsReport claims(const std::filesystem::path& run, const PhasesReport& phases, const ClaimOptions& options,
                     Listener& listener);
 

@@ -328,8 +328,10 @@ def _event_name(name):
 
 def _mark_events(axes, run):
     """A line for each event, and the first phase shaded."""
+    low, high = axes.get_xlim()
     for _, t in _good_events(run):
-        axes.axvline(t, color="0.5", linewidth=0.7, linestyle=(0, (2, 2)), zorder=1)
+        if low <= t <= high:
+            axes.axvline(t, color="0.5", linewidth=0.7, linestyle=(0, (2, 2)), zorder=1)
     if np.isfinite(run.T1[0]):
         axes.axvspan(run.observables.t.values[1], run.T1[0], color="0.93", zorder=0)
 
@@ -337,7 +339,7 @@ def _mark_events(axes, run):
 def _name_events(axes, run):
     """Names above the panel, moved apart where times lie close together, each led to its line."""
     low, high = np.log10(axes.get_xlim())
-    events = _good_events(run)
+    events = [(name, t) for name, t in _good_events(run) if low <= np.log10(t) <= high]
     lines = [(np.log10(t) - low) / (high - low) for _, t in events]
     for (name, _), line, place in zip(events, lines, _apart(lines, min(0.04, 1 / max(1, len(events))))):
         axes.plot([line, place], [1, 1.06], transform=axes.transAxes, clip_on=False, color="0.5", linewidth=0.6)

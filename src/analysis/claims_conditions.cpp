@@ -86,6 +86,15 @@ void shares(const Evidence& e, Claim& claim) {
   decide(claim, shape.exact_shares);
 }
 
+void unit_rates(const Evidence& e, Claim& claim) {
+  const Rates<double>& rho = e.problem.flow->rates();
+  claim.values = {{"W", rho.W}, {"W_V", rho.W_V}, {"W_K", rho.W_K}, {"W_Q", rho.W_Q}};
+  claim.measured = 1;
+  for (const auto& [matrix, rate] : claim.values)
+    if (std::abs(rate - 1) > std::abs(*claim.measured - 1)) claim.measured = rate;
+  decide(claim, *claim.measured == 1);
+}
+
 void fillers(const Evidence& e, Claim& claim) {
   const TaskShape shape = task_shape(e);
   claim.measured = static_cast<double>(shape.filler_places - shape.filler_words);
@@ -100,6 +109,8 @@ void fillers(const Evidence& e, Claim& claim) {
 
 ClaimSpecs condition_specs() {
   return {
+      {"unit-rates", "Section 2", "the gradient flow: every matrix moves at rate 1; measured: the rate furthest from 1",
+       Needs::start, unit_rates},
       {"condition-1-hidden", "Condition 1", "the width is at least the hidden width, m >= m1; measured: m / m1",
        Needs::start,
        [](const Evidence& e, Claim& claim) { wide_enough(e, claim, static_cast<double>(e.problem.flow->hidden())); }},

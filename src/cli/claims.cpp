@@ -95,6 +95,7 @@ std::string conditions_sentence(const ClaimsReport& report) {
   for (const Claim& claim : report.conditions)
     if (claim.verdict == ClaimVerdict::fails)
       failing.push_back(fmt::format("{} ({})", claim.source, claim.statement.substr(0, claim.statement.find(';'))));
+  if (none_applies(report)) return report.conditions.front().note;
   if (failing.empty()) return fmt::format("All {} hold for this run.", report.conditions.size());
   return fmt::format("{} of these {} {} for this run, so that the theorems do not speak of it: {}.", failing.size(),
                      report.conditions.size(), failing.size() == 1 ? "fails" : "fail", fmt::join(failing, "; "));

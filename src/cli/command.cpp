@@ -131,6 +131,7 @@ std::string did_you_mean(const std::string& given, const std::vector<std::string
 bool is_hdf5(const std::filesystem::path& path) {
   constexpr std::array<char, 8> signature{'\x89', 'H', 'D', 'F', '\r', '\n', '\x1a', '\n'};
   std::array<char, 8> start{};
+  if (std::error_code ignored; !std::filesystem::is_regular_file(path, ignored)) return false;  // a pipe would wait
   std::ifstream file(path, std::ios::binary);
   return file.read(start.data(), start.size()) && start == signature;
 }

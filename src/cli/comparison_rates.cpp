@@ -95,7 +95,8 @@ std::string stability_text(const ComparisonReader& comparison) {
   const double least = *std::ranges::min_element(smallest, [](double a, double b) { return a < b || std::isnan(b); });
   return (rows.size() > 1 ? table(rows) : "") +
          fmt::format(
-             "Sharpness: the Hessian's largest eigenvalue, at {} times along the flow. Its smallest there: {}.\n",
+             "!: beyond it. Sharpness: the Hessian's largest eigenvalue, at {} times along the flow. Its smallest "
+             "there: {}.\n",
              smallest.size(), figure(least)) +
          "\n";
 }

@@ -130,7 +130,7 @@ std::optional<EqualLoss> equal_loss(const ComparisonReader& comparison, std::siz
     return comparison.column(column).values[row * descents + descent];
   };
   const std::vector<double> t = comparison.column("equal_loss_t").values;
-  for (std::size_t row = comparison.t().size(); row-- > 0;)
+  for (std::size_t row = comparison.t().size(); row-- > 1;)  // at t = 0 all are one
     if (const double own = t[row * descents + descent]; std::isfinite(own))
       return EqualLoss{.flow_t = comparison.t()[row],
                        .t = own,
@@ -166,8 +166,13 @@ std::string descents_text(const ComparisonReader& comparison) {
                     figure(apart.end), end_figure(run, "loss")});
   }
   return table(rows) +
-         "Distance: |theta_d - theta_f| / |theta_f| over all parameters, at equal t. Gradients of the flow: its "
-         "evaluations,\nthose for events and outputs included, those of its error bars not.\n" +
+         fmt::format(
+             "Distance: |theta_d - theta_f| / |theta_f| over all parameters, at equal t, on a grid of {} times that "
+             "all "
+             "share: the\nflow's records, moved to whole steps of the descent whose steps are longest. Gradients of "
+             "the "
+             "flow: its evaluations,\nthose for events and outputs included, those of its error bars not.\n",
+             comparison.t().size()) +
          (other_time ? "*: its t is steps x rate and no flow time: compare it at equal loss.\n" : "") +
          equal_losses_text(comparison);
 }

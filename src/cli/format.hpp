@@ -11,12 +11,13 @@
 namespace gradflow::cli {
 
 /// A value with the digits that its error supports plus one, and the error in units of the last digit, rounded up:
-/// 6.90159(3) is 6.90159 +- 0.00003. An error below 1e-12 of the value counts as that. Six digits, and no brackets,
-/// where the error is NaN.
+/// 6.90159(3) is 6.90159 +- 0.00003; with an error larger than itself 2.3 +- 1e+01. An error below 1e-12 of the value
+/// counts as that. Six digits, and no brackets, where the error is NaN.
 inline std::string with_error(double value, double error) {
   if (!std::isfinite(value) || !std::isfinite(error)) return fmt::format("{:.6g}", value);
   const double size = std::max(std::abs(value), std::abs(error));
   if (size == 0) return "0";
+  if (value != 0 && std::abs(error) > std::abs(value)) return fmt::format("{:.2g} +- {:.1g}", value, std::abs(error));
   const double bar = std::max(std::abs(error), 1e-12 * size);
   int last = static_cast<int>(std::floor(std::log10(bar)));  // the decade of the last digit shown
   // Less a little, because 3e-05 / 1e-05 may come out above 3.

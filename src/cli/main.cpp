@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <gradflow/experiment/settings.hpp>
 #include <gradflow/storage/file_error.hpp>
@@ -45,4 +46,7 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv); }
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // beyond `ulimit -f` a write then fails as on a full disk, instead of killing us
+  return run(argc, argv);
+}

@@ -96,7 +96,10 @@ std::string text(const PhasesReport& report) {
 
   if (!report.has_phases) return text;
   text += table(
-      {{"T1", report.T1 ? with_error(*report.T1, report.T1_error) : "never",
+      {{"T1",
+        report.T1         ? with_error(*report.T1, report.T1_error)
+        : report.finished ? "never"
+                          : "not yet",
         fmt::format("end of Phase 1{}: the later of classified and aligned, each for good{}",
                     report.finished || !report.T1 ? "" : ", as things stand", report.T1 ? "" : why_no_T1(report))},
        {"T1(C)", fmt::format("{:.6g}", report.T1_theory),

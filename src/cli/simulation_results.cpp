@@ -24,10 +24,12 @@ void print_results(const std::filesystem::path& file) {
 
 int conclude(const RunResult& result, const std::filesystem::path& file) {
   if (!result.report.reached_target()) {
-    fmt::print(
-        stderr,
-        "gradflow: the run ended before its target: {}\nWhat was computed is in {}; 'gradflow resume {}' goes on.\n",
-        result.report.message(), file.string(), shell_word(file.string()));
+    // Where the equations themselves give out, going on ends at the same place.
+    const bool goes_on = result.report.outcome != solvers::Outcome::not_finite &&
+                         result.report.outcome != solvers::Outcome::step_underflow;
+    fmt::print(stderr, "gradflow: the run ended before its target: {}\nWhat was computed is in {}{}.\n",
+               result.report.message(), file.string(),
+               goes_on ? fmt::format("; 'gradflow resume {}' goes on", shell_word(file.string())) : "");
     return result.report.outcome == solvers::Outcome::interrupted ? interrupted_run : ended_early;
   }
   if (!result.companion || result.companion->reached_target()) return done;

@@ -28,9 +28,18 @@ trajectory::Arrays describe_curvature(std::size_t samples, const std::vector<Upd
           {{"t", {"sample"}, later, "1/loss", "flow time of the sample"},
            {"sharpness", {"sample"}, later, "1", "largest eigenvalue of the Hessian"},
            {"curvature_min", {"sample"}, later, "1", "smallest eigenvalue of the Hessian"},
-           {"sharpness_residual", {"sample"}, later, "1", "|H v - lambda v| of the largest, v of length 1"},
-           {"curvature_min_residual", {"sample"}, later, "1", "|H v - lambda v| of the smallest, v of length 1"},
+           {"sharpness_residual",
+            {"sample"},
+            later,
+            "1",
+            "Lanczos' estimate of |H v - lambda v| of the largest, v of length 1"},
+           {"curvature_min_residual",
+            {"sample"},
+            later,
+            "1",
+            "the same of the smallest; another eigenvalue may lie below, in its crowd"},
            {"gradient", {"sample"}, later, "1", "|grad L|, the square root of the power"},
+           {"size", {"sample"}, later, "1", "|theta|, of all parameters"},
            {"eta_sharpness_start", {"descent"}, later, "1", "rate times sharpness at t = 0"},
            {"eta_sharpness_largest", {"descent"}, later, "1", "rate times the largest sharpness of the samples"},
            {"eta_sharpness_largest_t", {"descent"}, later, "1/loss", "flow time of that sample"},
@@ -57,7 +66,7 @@ CurvaturePath::CurvaturePath(const FieldDerivatives& field, const SavePlan& plan
     sample += wanted_[i] ? 1 : 0;
     ++record;
   }
-  for (auto* column : {&t_, &sharpness_, &smallest_, &gradient_, &sharpness_residual_, &smallest_residual_})
+  for (auto* column : {&t_, &sharpness_, &smallest_, &gradient_, &size_, &sharpness_residual_, &smallest_residual_})
     column->assign(samples, trajectory::unknown);
 }
 
@@ -74,7 +83,7 @@ void CurvaturePath::output(std::size_t index, double t, std::span<const double> 
   smallest_residual_[i] = found.residual_smallest;
   gradient_[i] = std::sqrt(field_.inner(f, f));
   samples_.push_back({t, gradient_[i], found.largest, found.smallest});
-  smallest_size_ = std::min(smallest_size_, size(field_.flow().weights(x)));
+  size_[i] = size(field_.flow().weights(x));
 
   write();
 }
@@ -97,6 +106,7 @@ void CurvaturePath::write() {
       {"sharpness_residual", &sharpness_residual_},
       {"curvature_min_residual", &smallest_residual_},
       {"gradient", &gradient_},
+      {"size", &size_},
       {"eta_sharpness_start", &start},
       {"eta_sharpness_largest", &most},
       {"eta_sharpness_largest_t", &when}};
@@ -112,13 +122,14 @@ void CurvaturePath::resume(const trajectory::ComparisonReader& file, double t) {
   take("sharpness", sharpness_);
   take("curvature_min", smallest_);
   take("gradient", gradient_);
+  take("size", size_);
   take("sharpness_residual", sharpness_residual_);
   take("curvature_min_residual", smallest_residual_);
   for (std::size_t i = 0; i < t_.size(); ++i)
     if (t_[i] <= t)
       samples_.push_back({t_[i], gradient_[i], sharpness_[i], smallest_[i]});
     else  // not yet, or once more
-      for (auto* column : {&t_, &sharpness_, &smallest_, &gradient_, &sharpness_residual_, &smallest_residual_})
+      for (auto* column : {&t_, &sharpness_, &smallest_, &gradient_, &size_, &sharpness_residual_, &smallest_residual_})
         (*column)[i] = trajectory::unknown;
   write();
 }
@@ -130,7 +141,7 @@ std::optional<RateEstimate> CurvaturePath::estimate(double eps) const {
   const auto finite = [](const CurvatureSample& s) { return std::isfinite(s.gradient + s.largest + s.smallest); };
   if (!std::ranges::all_of(samples_, finite)) return {};
   if (!plain(rho.W) || !plain(rho.W_V) || !plain(rho.W_K) || !plain(rho.W_Q)) return {};
-  return elkabetz_cohen_estimate(samples_, eps * smallest_size_);
+  return elkabetz_cohen_estimate(samples_, eps * *std::ranges::min_element(size_));
 }
 
 }  // namespace gradflow

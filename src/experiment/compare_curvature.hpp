@@ -4,7 +4,6 @@
 #include <gradflow/trajectory/comparison.hpp>
 
 #include "experiment/compare_table.hpp"
-#include "experiment/packing.hpp"
 #include "experiment/recorder.hpp"
 
 namespace gradflow {
@@ -27,8 +26,7 @@ class CurvaturePath {
   /// What the flow shows at the plan's times; those that are no sample's are passed over.
   void output(std::size_t index, double t, std::span<const double> x);
 
-  /// All that it goes on from, beside the samples of an earlier part: those of its file up to that time.
-  void visit(Packing& packing) { packing(smallest_size_); }
+  /// Takes over the samples of an earlier part: those of its file up to that time.
   void resume(const trajectory::ComparisonReader& file, double t);
 
   /// Of the relative distance eps, at which the descent would be eps |theta| away where the flow's |theta| is smallest.
@@ -44,8 +42,7 @@ class CurvaturePath {
   trajectory::ComparisonWriter& writer_;
   std::vector<bool> wanted_;  // of each time of the plan
   std::vector<CurvatureSample> samples_;
-  double smallest_size_ = std::numeric_limits<double>::infinity();  // |theta|
-  std::vector<double> t_, sharpness_, smallest_, gradient_, sharpness_residual_, smallest_residual_;
+  std::vector<double> t_, sharpness_, smallest_, gradient_, size_, sharpness_residual_, smallest_residual_;
 };
 
 }  // namespace gradflow

@@ -43,7 +43,7 @@ void EqualLoss::visit(Packing& packing) {
 
 double EqualLoss::t(double loss) const {
   const double after = descent_.time();
-  if (!(before_ > loss_)) return after;  // at its start
+  if (!(before_ > loss_ && loss_ > 0)) return after;  // at its start, or where the loss has no logarithm
   const double step = descent_.update().time(1);
   return after - step * std::log(loss / loss_) / std::log(before_ / loss_);
 }

@@ -11,7 +11,6 @@ void Lockstep::visit(Packing& packing) {
     side.run->visit(packing);
     if (side.equal_loss) side.equal_loss->visit(packing);
   }
-  if (p_.curvature != nullptr) p_.curvature->visit(packing);
   packing(row_.values());
 }
 

@@ -83,7 +83,9 @@ trajectory::Arrays describe_rates(const std::vector<double>& eps, const Comparis
   const std::vector<std::string> both{"request", "method"};
   return {
       {{"model", "the largest rate for which |theta_d - theta_f| <= eps |theta_f| at all times, by trial"},
-       {"estimate_source", "Elkabetz and Cohen, NeurIPS 2021 (arXiv:2107.06608), evaluated on the flow itself"}},
+       {"estimate_source",
+        "Elkabetz and Cohen, NeurIPS 2021 (arXiv:2107.06608), evaluated on the flow itself (group curvature), for the "
+        "absolute distance eps times the smallest |theta|"}},
       {{"request", static_cast<std::int64_t>(eps.size())}, {"method", labels.methods}},
       {{"eps", {"request"}, eps, "1", "relative distance in parameters that is asked for"},
        {"log10_estimate", {"request"}, later, "1", "log10 of the rate of gradient descent that is enough: estimate"},

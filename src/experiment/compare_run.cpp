@@ -176,6 +176,11 @@ void Comparison::Parts::Session::begin(trajectory::ComparisonWriter& fresh, cons
 void Comparison::Parts::Session::take_over(trajectory::ComparisonWriter& fresh, const std::filesystem::path& file) {
   const trajectory::ComparisonReader& before = earlier_->file;
   const std::span<const std::int64_t> rows = checkpoint_->rows;
+  if (rows.size() != 5 + 4 * sides_.size() || rows[4] < 0 || rows[4] > std::ssize(before.t()))
+    throw FileError(fmt::format("{}: is damaged: its checkpoint counts rows that are not there", file.string()));
+  check_rows(before.flow(), rows.first(4), file);
+  for (std::size_t d = 0; d < sides_.size(); ++d)
+    check_rows(before.descent(static_cast<std::int64_t>(d)), rows_of_descent(rows, d), file);
   copy_rows(before.flow(), rows.first(4), description_.flow, fresh.flow());
   std::vector<trajectory::Values> columns;
   for (const trajectory::Column& column : description_.comparison.columns)

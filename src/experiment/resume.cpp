@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <gradflow/storage/file_error.hpp>
 #include <gradflow/trajectory/comparison.hpp>
 
@@ -42,8 +43,6 @@ bool ended_by_budget(const RunReader& run) {
 std::vector<std::vector<double>> rows_of(const std::vector<trajectory::Values>& columns, std::int64_t rows) {
   std::vector<std::vector<double>> result(static_cast<std::size_t>(rows));
   for (const trajectory::Values& column : columns) {
-    if (column.shape.front() < rows)
-      throw FileError("a checkpoint counts more rows than there are");  // its checksum holds, so that it cannot be
     if (rows == 0) continue;
     const auto size = std::ssize(column.values) / column.shape.front();
     for (std::int64_t row = 0; row < rows; ++row)
@@ -52,6 +51,14 @@ std::vector<std::vector<double>> rows_of(const std::vector<trajectory::Values>& 
                                                    column.values.begin() + (row + 1) * size);
   }
   return result;
+}
+
+void check_rows(const RunReader& run, std::span<const std::int64_t> rows, const std::filesystem::path& file) {
+  const std::array there{run.t().size(), run.state_t().size(), run.crossings().size(), run.steps().t.size()};
+  if (!std::ranges::equal(rows, there, [](std::int64_t counted, std::size_t has) {
+        return counted >= 0 && static_cast<std::size_t>(counted) <= has;
+      }))
+    throw FileError(fmt::format("{}: is damaged: its checkpoint counts rows that are not there", file.string()));
 }
 
 void copy_rows(const RunReader& run, std::span<const std::int64_t> rows, const trajectory::RunDescription& description,
@@ -121,6 +128,7 @@ RunResult Simulation::resume(const std::string& command_line, Listener& listener
   const std::optional<trajectory::Checkpoint> checkpoint = run.checkpoint();
   std::optional<EarlierPart> earlier;
   if (checkpoint) {
+    check_rows(run, checkpoint->rows, file);
     earlier.emplace(EarlierPart{run, checkpoint->rows, parts_->empty_state(), ended_by_budget(run)});
     Packing packing(*checkpoint);
     earlier->state.visit(packing);

@@ -7,8 +7,13 @@
 
 namespace gradflow {
 
-/// Rows of several columns, one after the other, as a writer takes them.
+/// Rows of several columns, one after the other, as a writer takes them; each column must have as many.
 std::vector<std::vector<double>> rows_of(const std::vector<trajectory::Values>& columns, std::int64_t rows);
+
+/// Throws FileError, naming the file, unless a run has as many rows as a checkpoint counts: records, snapshots,
+/// crossings and steps.
+void check_rows(const trajectory::RunReader& run, std::span<const std::int64_t> rows,
+                const std::filesystem::path& file);
 
 /// Puts into a fresh group what a run has: so many records, snapshots, crossings and steps. Without what a companion
 /// solve has said of its crossings; it says it again.

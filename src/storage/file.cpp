@@ -42,6 +42,18 @@ fs::path checked_target(const fs::path& target, bool overwrite) {
   return fs::canonical(target);  // a link is kept, the file it leads to replaced
 }
 
+/// What writers of this file have left that were killed before it had its name: whoever has the lock is the only one.
+void remove_leftovers(const fs::path& path) {
+  const std::string prefix = fmt::format(".{}.", path.filename().string());
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() == prefix.size() + 13 && name.starts_with(prefix) && name.ends_with(".part"))
+      fs::remove(entry.path(), ignored);
+  }
+}
+
 Handle create_plain(const Place& place, const fs::path& name) {
   const Handle access = surviving_access(place);
   place.check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), "create it");
@@ -86,6 +98,7 @@ File File::create(const fs::path& target, bool overwrite) {
   const Place place{target.string(), ""};
   const fs::path path = checked_target(target, overwrite);
   auto lock = std::make_unique<WriterLock>(path);
+  remove_leftovers(path);
   const fs::path temporary =
       path.parent_path() / fmt::format(".{}.{:08x}.part", path.filename().string(), std::random_device{}());
   File file(place, create_plain(place, temporary));

@@ -137,7 +137,8 @@ std::vector<Crossing> RunReader::crossings() const {
       if (!(std::abs(own[c][i]) < 1e15))
         grown.open(names::crossing[c].name)
             .place()
-            .fail(fmt::format("is damaged: row {} (from 0) must be a whole number; it is {}", i, own[c][i]));
+            .fail(fmt::format("is damaged: row {} (from 0) must be a number of an event, a sign or a flag; it is {}", i,
+                              own[c][i]));
       return static_cast<std::int64_t>(own[c][i]);
     };
     Crossing crossing{.event = integer(0),

@@ -21,7 +21,7 @@ TEST(WithError, ShowsTheDigitsThatTheErrorSupportsPlusOne) {
 TEST(WithError, NeverUnderstatesTheError) {
   EXPECT_EQ(with_error(6.901586, 1.01e-5), "6.90159(2)");
   EXPECT_EQ(with_error(6.901586, 9.6e-5), "6.9016(1)") << "ten of a digit are one of the digit before";
-  EXPECT_EQ(with_error(0.5, 30), "0(3)e+01");
+  EXPECT_EQ(with_error(0.5, 30), "0.5 +- 3e+01");
 }
 
 TEST(WithError, UsesPowersOfTenWhereFixedDigitsWouldMislead) {

@@ -248,8 +248,8 @@ TEST(CompressionTest, DerivativeDoesNotDependOnWhereTheStateStandsInMemory) {
 
 constexpr double rtol = 1e-6;
 
-/// How the same rounding shows. Weights and observables: sums of some dozens of terms, over some dozens of steps (a share
-/// of the power is a quotient of squares of such sums, late ones small against what they are sums of); a
+/// How the same rounding shows. Weights and observables: sums of some dozens of terms, over some dozens of steps (a
+/// share of the power is a quotient of squares of such sums, late ones small against what they are sums of); a
 /// crossing's time, that of its function over its slope. Steps follow from error estimates, which are rtol times as
 /// large as what is rounded. Those of fehlberg78 are differences of four stages that nearly cancel; at the stability
 /// limit they are rounding's own, so there the steps would part, and it is followed for a shorter time.

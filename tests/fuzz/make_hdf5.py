@@ -1,5 +1,5 @@
-"""make_hdf5.py CORPUS: the HDF5 files of the fuzz corpus, small and each of both layouts: the one that h5py writes by default, whose
-metadata bear no checksums, and the newest, whose metadata do."""
+"""make_hdf5.py CORPUS: the HDF5 files of the fuzz corpus, small and each of both layouts: the one that h5py writes by
+default, whose metadata bear no checksums, and the newest, whose metadata do."""
 import os
 import sys
 

@@ -263,6 +263,7 @@ class Claims:
     def conditions(self):
         run, task = self.run, self.run.task
         lengths = [len(x) for x in task.tokens]
+        self.say("unit-rates", max(run.rates, key=lambda rate: abs(rate - 1)), all(rate == 1 for rate in run.rates))
         self.say("condition-1-hidden", run.m / run.m1, run.m >= run.m1)
         self.say("condition-1-length", run.m / max(lengths) ** 2, run.m >= max(lengths) ** 2)
         p = run.start.products

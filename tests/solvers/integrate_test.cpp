@@ -228,7 +228,9 @@ TEST_P(Integrations, GoOnFromACheckpointBitForBit) {
     const auto whole = make();
     whole->start(0, std::vector<double>{2, 0});
     Recorder<double> all;
-    all.on_step = [&](const Step<double>& step) { checkpoints.push_back({step.stepper.save(), step.report.continuation}); };
+    all.on_step = [&](const Step<double>& step) {
+      checkpoints.push_back({step.stepper.save(), step.report.continuation});
+    };
     const auto report = integrate<double>(*whole, schedule, {}, all);
     ASSERT_GT(checkpoints.size(), 10u);
     ASSERT_GT(all.crossings.size(), 5u);

@@ -105,6 +105,12 @@ TEST(JsonLines, MessagesStayShortWhateverIsGiven) {
             std::string("a.jsonl:1: ").size());
 }
 
+TEST(JsonLines, RefusesALineThatWouldTakeTheMemory) {
+  const std::string sample = "{\"tokens\": [1], \"label\": 1}\n";
+  EXPECT_EQ(refusal(sample + std::string((std::size_t{1} << 26) + 1, ' ') + "1"),
+            "a.jsonl:2: a line may have 67108864 bytes; this one has 67108866; write one sample to a line");
+}
+
 TEST(JsonLines, StopsAfterTenProblems) {
   std::string text;
   for (int k = 0; k < 12; ++k) text += "{}\n";

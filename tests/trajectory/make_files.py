@@ -30,7 +30,7 @@ with h5py.File("arrays.h5", "w") as f:
     f.create_dataset("chunks", (3,), "f8", chunks=(2**27,), maxshape=(None,), compression="gzip")
     f["chunks"].id.write_direct_chunk((0,), zlib.compress(b"chunk"))
     f.create_dataset("overflow", (2**32, 2**32, 2), "f8", chunks=(1, 1, 2))
-    f.create_dataset("overflow_of_none", (0, 2**32, 2**32), "f8", chunks=(1, 1, 1))
+    f.create_dataset("overflow_of_none", (0, 2**32, 2**32), "f8", chunks=(1, 1, 1), maxshape=(None, None, None))
     f.create_group("group")
     f["soft"] = h5py.SoftLink("/matrix")
     f["dangling"] = h5py.SoftLink("/nowhere")
@@ -55,6 +55,7 @@ with open("damaged.h5", "r+b") as f:
 with open("text.h5", "w") as f:
     f.write("tokens, labels\n" * 100)
 open("nothing.h5", "w").close()
+os.mkfifo("pipe.h5")
 
 # From the whole run that stands here: truncated, of a later version, without parts, or with parts of another kind.
 whole = open("run.h5", "rb").read()
@@ -89,5 +90,5 @@ changed("unwritten.h5", lambda f: [data.resize(data.shape[0] + 3, axis=0) for da
                                   if data.maxshape[0] is None])
 changed("short_summary.h5", lambda f: replace(f["events/summary"], "ups", np.array([1])))
 changed("no_message.h5", lambda f: replace(f["run"], "message", np.zeros(0, "S8")))
-changed("unknown_crossing.h5", lambda f: f["events/crossings/event"].write_direct(np.array([np.nan, 0.0])))
+changed("unknown_crossing.h5", lambda f: f["events/crossings/event"].write_direct(np.array([2**62, 0])))
 changed("earlier.h5", lambda f: f.attrs.modify("schema_version", 0))

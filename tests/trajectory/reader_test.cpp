@@ -59,6 +59,7 @@ TEST_F(Files, RunReaderSaysWhatIsWrongWithAFile) {
   const auto open = [](const std::string& path) { RunReader{path}; };
   fails("absent.h5", "there is no such file", open);
   fails("", "is a folder", open);
+  fails("pipe.h5", "is not a regular file", open);
   fails("text.h5", "is not an HDF5 file", open);
   fails("nothing.h5", "is not an HDF5 file", open);
   fails("head.h5", "cannot open it as HDF5: ", open);
@@ -87,7 +88,9 @@ TEST_F(Files, RunReaderSaysWhatIsWrongWithAPart) {
   fails("real_outcome.h5", "run/outcome: must hold integers", [](auto path) { RunReader(path).end(); });
   fails("no_message.h5", "run/message: must be a single value; it is an array",
         [](auto path) { RunReader(path).end(); });
-  fails("unknown_crossing.h5", "events/crossings/event: is damaged: row 0 (from 0) must be a whole number; it is nan",
+  fails("unknown_crossing.h5",
+        "events/crossings/event: is damaged: row 0 (from 0) must be a number of an event, a sign or a flag; it is "
+        "4.6116860184",
         [](auto path) { RunReader(path).crossings(); });
   fails("array_outcome.h5", "run/outcome: must be a single value", [](auto path) { RunReader(path).end(); });
   fails("short_summary.h5", "events/summary/ups: is damaged", [](auto path) { RunReader(path).summary(); });

@@ -34,7 +34,15 @@ std::string verdict_text(std::int64_t code, std::size_t crossings) {
   return count + " so far";  // the run has not ended, or was killed
 }
 
+/// What a descent keeps beside a crossing; it is none of the quantities at T1.
+constexpr std::string_view step_before = "step_before", step_after = "step_after";
+
 std::vector<EventReport> read_events(const RunReader& run) {
+  const std::vector<std::string> names = run.crossing_values();
+  const auto step = [&](const trajectory::Crossing& crossing, std::string_view name) {
+    const auto place = std::ranges::find(names, name) - names.begin();
+    return place < std::ssize(names) ? static_cast<std::int64_t>(crossing.values[static_cast<std::size_t>(place)]) : -1;
+  };
   const std::vector<trajectory::EventInfo> infos = run.events();
   const std::vector<trajectory::EventSummary> summaries = run.summary();
   const std::vector<trajectory::Crossing> crossings = run.crossings();
@@ -53,7 +61,8 @@ std::vector<EventReport> read_events(const RunReader& run) {
     bool first = true;
     for (const trajectory::Crossing& c : crossings) {
       if (c.event != static_cast<std::int64_t>(i)) continue;
-      (c.direction > 0 ? event.up : event.down).push_back({c.t, c.t_error, c.slope, static_cast<int>(c.certain)});
+      (c.direction > 0 ? event.up : event.down)
+          .push_back({c.t, c.t_error, c.slope, static_cast<int>(c.certain), step(c, step_before), step(c, step_after)});
       if (!ended) event.true_at_end = c.direction > 0;
       if (!ended && first) event.true_at_start = c.direction < 0;
       first = false;
@@ -123,7 +132,8 @@ PhasesReport phases(const RunReader& run) {
   const std::vector<std::string> names = run.crossing_values();
   for (const trajectory::Crossing& crossing : run.crossings())
     if (report.T1 && crossing.t == *report.T1 && report.at_T1.empty())
-      for (std::size_t i = 0; i < names.size(); ++i) report.at_T1.emplace_back(names[i], crossing.values[i]);
+      for (std::size_t i = 0; i < names.size(); ++i)
+        if (names[i] != step_before && names[i] != step_after) report.at_T1.emplace_back(names[i], crossing.values[i]);
   return report;
 }
 

@@ -64,13 +64,14 @@ std::string end_figure(const RunReader& run, const char* name) {
 struct Crossing {
   double t, error;
   bool up;
+  std::int64_t step_before, step_after;  // of a descent
 };
 
 /// All crossings of one event in order of time; both ways alternate.
 std::vector<Crossing> crossings(const EventReport& event) {
   std::vector<Crossing> all;
-  for (const CrossingReport& c : event.up) all.push_back({c.t, c.error, true});
-  for (const CrossingReport& c : event.down) all.push_back({c.t, c.error, false});
+  for (const CrossingReport& c : event.up) all.push_back({c.t, c.error, true, c.step_before, c.step_after});
+  for (const CrossingReport& c : event.down) all.push_back({c.t, c.error, false, c.step_before, c.step_after});
   std::ranges::stable_sort(all, {}, &Crossing::t);
   return all;
 }
@@ -250,6 +251,8 @@ Json events_json(const ComparisonReader& comparison) {
         others.push_back(!own ? Json(nullptr)
                               : Json{{"t", number(own->t)},
                                      {"error", number(own->error)},
+                                     {"step_before", own->step_before},
+                                     {"step_after", own->step_after},
                                      {"difference", flow ? number(own->t - flow->t) : Json(nullptr)}});
       }
       all.push_back({{"becomes", story.up(k)},

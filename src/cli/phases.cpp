@@ -38,11 +38,15 @@ struct Options {
 
 Json crossings_json(const std::vector<CrossingReport>& crossings) {
   Json result = Json::array();
-  for (const CrossingReport& crossing : crossings)
+  for (const CrossingReport& crossing : crossings) {
     result.push_back({{"t", number(crossing.t)},
                       {"error", number(crossing.error)},
                       {"slope", number(crossing.slope)},
                       {"certain", crossing.certain < 0 ? Json(nullptr) : Json(crossing.certain == 1)}});
+    if (crossing.step_before < 0) continue;
+    result.back()["step_before"] = crossing.step_before;
+    result.back()["step_after"] = crossing.step_after;
+  }
   return result;
 }
 

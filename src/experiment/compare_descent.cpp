@@ -112,12 +112,15 @@ void DescentRun::crossing(const StepCrossing& crossing, std::span<const double> 
       .slope = crossing.slope,
       .direction = crossing.direction};
   moment_.set(descent_.time(), x);
+  std::vector<double> values = drift_.evaluate(moment_);
+  values.push_back(static_cast<double>(crossing.before));
+  values.push_back(static_cast<double>(crossing.after));
   writer_.crossing({.event = static_cast<std::int64_t>(found.event),
                     .t = found.t,
                     .t_error = found.t_error,
                     .slope = found.slope,
                     .direction = found.direction,
-                    .values = drift_.evaluate(moment_)});
+                    .values = std::move(values)});
   result_.crossings.push_back(found);
 }
 

@@ -40,6 +40,9 @@ RunDescription describe_descent(RunDescription description, const Update& update
   for (int outcome = 0; outcome <= static_cast<int>(DescentOutcome::interrupted); ++outcome)
     description.outcomes.emplace_back(name(static_cast<DescentOutcome>(outcome)));
   description.counts = {"steps", "gradients", "event_calls"};
+  description.crossing_values.push_back({"step_before", {}, "1", "the last step before t", ""});
+  description.crossing_values.push_back(
+      {"step_after", {}, "1", "the first step from which the event is as it becomes", ""});
   return description;
 }
 

@@ -111,6 +111,8 @@ def test_events_stand_side_by_side(made):
             assert own["t"] in file[f"descents/{i}/events/crossings/t"][:]
             assert own["difference"] == own["t"] - last["flow"]["t"]
             assert own["error"] == pytest.approx(document["descents"][i]["rate"] / 2)
+            assert own["step_before"] * document["descents"][i]["rate"] < own["t"] <= own["step_after"] * document["descents"][i]["rate"] * (1 + 1e-12)
+            assert own["step_after"] == own["step_before"] + 1
             if i < 3:  # gradient descent is late or early by a few steps
                 assert abs(own["difference"]) < 3 * document["descents"][i]["rate"]
 
@@ -165,6 +167,8 @@ def test_show_and_phases_read_it(made):
     assert flow["events"][event]["up"][-1]["t"] == sides["flow"]["t"]
     assert second["events"][event]["up"][-1]["t"] == sides["descents"][1]["t"]
     assert second["finished"] is True
+    last = second["events"][event]["up"][-1]
+    assert last["step_before"] == sides["descents"][1]["step_before"] and "step_before" not in flow["events"][event]["up"][-1]
     assert "the bars are half a step" in gradflow(path.parent, "phases", path.name, "--descent", "0").stdout
     missing = gradflow(path.parent, "phases", path.name, "--descent", "6")
     assert missing.returncode == 2 and "it has 0 (gd 0.04), 1 (gd 0.02)" in missing.stderr

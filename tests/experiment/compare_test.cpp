@@ -175,6 +175,9 @@ TEST_F(CompareTest, EventsAreThoseOfAnUnbrokenDescent) {
       EXPECT_EQ(crossings[i].direction, keep.crossings[i].direction);
       EXPECT_NEAR(crossings[i].t_error, comparison_->updates()[d].rate() / 2, 1e-14);  // rounding of a time of 20
       EXPECT_EQ(crossings[i].certain, -1);
+      const auto steps = std::span(crossings[i].values).last(2);
+      EXPECT_EQ(steps[0], static_cast<double>(keep.crossings[i].before));
+      EXPECT_EQ(steps[1], static_cast<double>(keep.crossings[i].after));
     }
     EXPECT_EQ(result.descents[d].report.sign_at_start, report.sign_at_start);
     EXPECT_EQ(result.descents[d].report.sign_at_end, report.sign_at_end);

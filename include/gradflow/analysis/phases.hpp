@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@ namespace gradflow {
 struct CrossingReport {
   double t, error, slope;  ///< error: NaN where there is none
   int certain;             ///< 1, 0 (the companion solve does not find it), -1 (not checked)
+  /// Of a descent: the steps between which it lies; -1 elsewhere.
+  std::int64_t step_before = -1, step_after = -1;
 };
 
 /// One event's story, read from a run's file.

@@ -24,10 +24,10 @@ class CurvaturePath {
   static std::size_t count(const SavePlan& plan, std::size_t asked);
 
   /// What the flow shows at the plan's times; those that are no sample's are passed over.
-  void output(std::size_t index, double t, std::span<const double> x);
+  void output(std::size_t index, double time, std::span<const double> x);
 
   /// Takes over the samples of an earlier part: those of its file up to that time.
-  void resume(const trajectory::ComparisonReader& file, double t);
+  void resume(const trajectory::ComparisonReader& file, double until);
 
   /// Of the relative distance eps, at which the descent would be eps |theta| away where the flow's |theta| is smallest.
   /// Absent before the flow came to its end, and where a rate of the matrices is neither 0 nor 1: the estimate's metric
@@ -35,14 +35,16 @@ class CurvaturePath {
   std::optional<RateEstimate> estimate(double eps) const;
 
  private:
+  enum Quantity { t, sharpness, curvature_min, sharpness_residual, curvature_min_residual, gradient, size };
+
   void write();
 
   const FieldDerivatives& field_;
   const std::vector<Update>& updates_;
   trajectory::ComparisonWriter& writer_;
-  std::vector<bool> wanted_;  // of each time of the plan
-  std::vector<CurvatureSample> samples_;
-  std::vector<double> t_, sharpness_, smallest_, gradient_, size_, sharpness_residual_, smallest_residual_;
+  std::vector<bool> wanted_;                   // of each time of the plan
+  std::array<std::vector<double>, 7> values_;  // [quantity][sample], unknown until it is taken
+  std::size_t taken_ = 0;
 };
 
 }  // namespace gradflow

@@ -51,14 +51,6 @@ std::span<const std::int64_t> rows_of_descent(std::span<const std::int64_t> rows
   return rows.subspan(5 + 4 * descent, 4);
 }
 
-ComparisonPlan make_plan(const Problem& problem, const std::vector<Update>& updates) {
-  const settings::Experiment& experiment = problem.experiment;
-  return comparison_plan(
-      save_plan(problem.clock, experiment.solver.until, static_cast<std::size_t>(experiment.save.records),
-                snapshot_count(experiment, *problem.flow)),
-      updates);
-}
-
 }  // namespace
 
 /// What takes part in a comparison, and its file.
@@ -74,7 +66,7 @@ class Comparison::Parts::Session {
         listener_(listener),
         earlier_(earlier),
         checkpoint_(earlier != nullptr && earlier->checkpoint ? &*earlier->checkpoint : nullptr),
-        plan_(make_plan(problem_, updates_)),
+        plan_(comparison_plan(save_plan(problem_), updates_)),
         samples_(CurvaturePath::count(plan_.save, static_cast<std::size_t>(settings_.curvature))),
         description_(describe(command_line)),
         drift_(problem_.start, problem_.observables.context().words),
@@ -262,11 +254,10 @@ void Comparison::Parts::Session::run_modified_flows(std::vector<ComparisonRow>& 
 }
 
 void Comparison::Parts::Session::search_rates(const std::vector<ComparisonRow>& rows) {
-  const settings::Descent& descent = settings_;
   std::vector<double> record_times;
   for (std::size_t i = 0; i < plan_.save.times.size(); ++i)
     if (plan_.save.record[i]) record_times.push_back(plan_.save.times[i]);
-  for (const double eps : descent.eps)
+  for (const double eps : settings_.eps)
     for (std::size_t method = 0; method < labels_.methods.size() && !result_.interrupted; ++method) {
       if (!find_update_rule(labels_.methods[method]).flow_time) continue;
       std::vector<std::pair<double, double>> nearby;
@@ -279,7 +270,7 @@ void Comparison::Parts::Session::search_rates(const std::vector<ComparisonRow>& 
       RateSearch wanted;
       wanted.method = labels_.methods[method];
       wanted.eps = eps;
-      const auto update = [&](double rate) { return make_update(descent, labels_.methods[method], rate); };
+      const auto update = [&](double rate) { return make_update(settings_, labels_.methods[method], rate); };
       result_.rates.push_back(search_rate(problem_, wanted, record_times, nearby, update, listener_));
       result_.interrupted = listener_.interrupt();
     }

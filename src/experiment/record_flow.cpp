@@ -143,6 +143,13 @@ std::size_t snapshot_count(const settings::Experiment& experiment, const Flow<do
   return static_cast<std::size_t>(std::clamp<Index>(256'000'000 / (8 * values), 2, 20));
 }
 
+SavePlan save_plan(const Problem& problem, std::optional<double> spaced_until) {
+  const settings::Experiment& experiment = problem.experiment;
+  const double until = experiment.solver.until;
+  return extended_plan(problem.clock, spaced_until.value_or(until), static_cast<std::size_t>(experiment.save.records),
+                       snapshot_count(experiment, *problem.flow), until);
+}
+
 RunResult record_flow(Problem& problem, trajectory::RunGroupWriter& writer, const SavePlan& plan,
                       solvers::Observer<double>& beside, Listener& listener, const KeepCheckpoint& keep,
                       const EarlierPart* earlier) {

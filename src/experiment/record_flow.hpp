@@ -6,6 +6,8 @@ namespace gradflow {
 
 /// How many snapshots of the flow the settings ask for: as given, else 20, fewer where those would pass 256 MB.
 std::size_t snapshot_count(const settings::Experiment& experiment, const Flow<double>& flow);
+/// When the problem's settings have its flow recorded and saved; with the spacing of a run to an earlier end, if given.
+SavePlan save_plan(const Problem& problem, std::optional<double> spaced_until = {});
 
 /// An earlier part of the same run.
 struct EarlierPart {

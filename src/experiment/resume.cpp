@@ -134,8 +134,7 @@ RunResult Simulation::resume(const std::string& command_line, Listener& listener
     earlier->state.visit(packing);
     check_fits(packing, file);
   }
-  SavePlan plan = extended_plan(p.clock, parts_->spaced_until, static_cast<std::size_t>(p.experiment.save.records),
-                                snapshot_count(p.experiment, *p.flow), until);
+  SavePlan plan = save_plan(p, parts_->spaced_until);
   if (earlier) plan = after(plan, p.clock, earlier->state.stepper.tau);
   return parts_->solve_into(file, true, description, plan, listener, earlier ? &*earlier : nullptr,
                             [&](RunGroupWriter& fresh) {

@@ -42,12 +42,9 @@ RunResult Simulation::Parts::solve_into(const std::filesystem::path& file, bool 
 
 RunResult Simulation::run(const std::filesystem::path& file, bool overwrite, const std::string& command_line,
                           Listener& listener) {
-  Problem& p = parts_->problem;
+  const Problem& p = parts_->problem;
   require_disk(p.experiment, Undertaking::simulation, sizes_of(p), file);
-  const SavePlan plan =
-      save_plan(p.clock, p.experiment.solver.until, static_cast<std::size_t>(p.experiment.save.records),
-                snapshot_count(p.experiment, *p.flow));
-  return parts_->solve_into(file, overwrite, describe(p, command_line), plan, listener, nullptr,
+  return parts_->solve_into(file, overwrite, describe(p, command_line), save_plan(p), listener, nullptr,
                             [](trajectory::RunGroupWriter&) {});
 }
 

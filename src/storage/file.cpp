@@ -98,7 +98,7 @@ File File::create(const fs::path& target, bool overwrite) {
   const Place place{target.string(), ""};
   const fs::path path = checked_target(target, overwrite);
   auto lock = std::make_unique<WriterLock>(path);
-  remove_leftovers(path);
+  if (lock->held()) remove_leftovers(path);
   const fs::path temporary =
       path.parent_path() / fmt::format(".{}.{:08x}.part", path.filename().string(), std::random_device{}());
   File file(place, create_plain(place, temporary));

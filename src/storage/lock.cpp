@@ -37,7 +37,8 @@ WriterLock::WriterLock(const std::filesystem::path& written)
   for (;;) {
     descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor_ < 0) return;  // then the written file cannot be made either, and says why
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    held_ = ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
+    if (!held_ && errno == EWOULDBLOCK) {
       const std::string process = holder(descriptor_);
       ::close(descriptor_);
       Place{written.string(), ""}.fail(

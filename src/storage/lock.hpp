@@ -13,10 +13,13 @@ class WriterLock {
   WriterLock(const WriterLock&) = delete;
   WriterLock& operator=(const WriterLock&) = delete;
   ~WriterLock();
+  /// False where there are no locks.
+  bool held() const { return held_; }
 
  private:
   std::filesystem::path path_;
   int descriptor_ = -1;
+  bool held_ = false;
 };
 
 }  // namespace gradflow::storage

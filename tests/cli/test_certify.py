@@ -1,14 +1,16 @@
 """`gradflow certify` as a script uses it: exit codes and JSON, on true runs and on runs whose file was changed."""
 import json
-import os
 import shutil
-import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from command import gradflow  # noqa: E402
+
 EXPERIMENT = """
 [task]
 samples = 12
@@ -24,10 +26,6 @@ until = 50.0
 records = 20
 states = 3
 """
-
-
-def gradflow(folder, *arguments):
-    return subprocess.run([COMMAND, *arguments], cwd=folder, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

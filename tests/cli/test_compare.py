@@ -1,16 +1,19 @@
 """`gradflow compare` as a script uses it, and its file in h5py and xarray."""
 import json
-import os
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import xarray as xr
 
-COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from command import COMMAND, gradflow  # noqa: E402
+
 EXPERIMENT = """
 [task]
 samples = 12
@@ -32,10 +35,6 @@ curvature = 7
 eps = [0.01]
 """
 LABELS = ["gd 0.04", "gd 0.02", "gd 0.01", "adam 0.04", "adam 0.02", "adam 0.01"]
-
-
-def gradflow(folder, *arguments):
-    return subprocess.run([COMMAND, *arguments], cwd=folder, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,18 @@ import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from command import COMMAND, assert_same, contents, gradflow  # noqa: E402
+
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data")
 EXPERIMENT = """
 seed = 3
@@ -39,30 +42,6 @@ checkpoint_seconds = 0.02
 """
 # Some 12,000 steps, most of a second: long enough to be met by misfortune on the way.
 LONG = ["--set", "solver.max_step=1e-3"]
-
-
-def gradflow(folder, *words, **more):
-    return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=300, **more)
-
-
-def contents(path):
-    """Every number that must not depend on how the run came about, as bytes."""
-    found = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset) and "checkpoint" not in name and "wall_seconds" not in name:
-            found[name] = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()].tobytes()
-
-    with h5py.File(path, "r") as file:
-        file.visititems(visit)
-    return {name: value for name, value in found.items() if not name.endswith("run/message")}
-
-
-def assert_same(path, expected):
-    found = contents(path)
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert np.all(found[name] == value), name
 
 
 @pytest.fixture

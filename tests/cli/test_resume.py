@@ -4,13 +4,17 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from command import COMMAND, assert_same, contents, gradflow  # noqa: E402
+
 EXPERIMENT = """
 seed = 3
 [task]
@@ -63,32 +67,6 @@ eps = [0.05]
 
 def arguments(settings):
     return [word for setting in settings for word in ("--set", setting)]
-
-
-def gradflow(folder, *words):
-    return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True, timeout=300)
-
-
-def contents(path):
-    """Every number that must not depend on how the run came about, as bytes."""
-    found = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset) and "checkpoint" not in name and "wall_seconds" not in name:
-            found[name] = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()].tobytes()
-
-    with h5py.File(path, "r") as file:
-        file.visititems(visit)
-        found["settings"] = file.attrs["settings"]
-    # A message tells how long it took.
-    return {name: value for name, value in found.items() if not name.endswith("run/message")}
-
-
-def assert_same(path, expected):
-    found = contents(path)
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert np.all(found[name] == value), name
 
 
 @pytest.fixture(scope="module", params=list(KINDS))

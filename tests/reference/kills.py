@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
+import command  # noqa: E402
 import test_resume as resume  # noqa: E402
 
 
@@ -22,7 +23,7 @@ def main():
         for kind, settings in resume.KINDS.items():
             began = time.monotonic()
             assert resume.run_for(folder, 600, "simulate", "small.toml", "-o", "whole.h5", "--force", *resume.arguments(settings))
-            whole[kind] = resume.contents(folder / "whole.h5"), time.monotonic() - began
+            whole[kind] = command.contents(folder / "whole.h5"), time.monotonic() - began
         while tally["kills"] < wanted:
             kind = draw.choice(list(resume.KINDS))
             expected, seconds = whole[kind]
@@ -36,7 +37,7 @@ def main():
             if not path.exists():
                 tally["killed before there was a file"] += 1
                 continue
-            found = resume.contents(path)
+            found = command.contents(path)
             wrong = [item for item in expected if not np.all(found[item] == expected[item])] if found.keys() == expected.keys() else ["names"]
             tally["complete and the same"] += not wrong
             for item in wrong:

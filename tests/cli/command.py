@@ -1,0 +1,36 @@
+"""The command as tests start it, and all that a file of its holds."""
+import os
+import subprocess
+
+import h5py
+import numpy as np
+
+COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
+
+
+def gradflow(folder, *words, **more):
+    """The finished process; `more` is for subprocess.run."""
+    return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True, **{"timeout": 300, **more})
+
+
+def contents(path):
+    """Every number that must not depend on how the run came about, as bytes."""
+    found = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and "checkpoint" not in name and "wall_seconds" not in name:
+            found[name] = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()].tobytes()
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+        found["settings"] = file.attrs["settings"]
+    # A message tells how long it took.
+    return {name: value for name, value in found.items() if not name.endswith("run/message")}
+
+
+def assert_same(path, expected):
+    """The file's contents are these."""
+    found = contents(path)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert np.all(found[name] == value), name

@@ -97,7 +97,7 @@ def run_for(folder, seconds, *words):
 
 def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(unbroken):
     folder, settings, expected, seconds = unbroken
-    draw = random.Random(1)
+    draw, ended = random.Random(1), 0
     for trial in range(4):
         path = folder / f"killed{trial}.h5"
         kills = 0
@@ -108,6 +108,8 @@ def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(unbroken):
                 assert kills < 50
         if path.exists():  # else it was killed before there was a file
             assert_same(path, expected)
+            ended += 1
+    assert ended > 0
 
 
 def test_an_interrupted_run_goes_on_from_its_last_step(unbroken):
@@ -147,7 +149,7 @@ def compared(tmp_path_factory):
 
 def test_a_killed_comparison_ends_with_the_bits_of_an_unbroken_one(compared):
     folder, expected, seconds = compared
-    draw = random.Random(2)
+    draw, ended = random.Random(2), 0
     for trial in range(4):
         path = folder / f"killed{trial}.h5"
         kills = 0
@@ -158,6 +160,8 @@ def test_a_killed_comparison_ends_with_the_bits_of_an_unbroken_one(compared):
                 assert kills < 50
         if path.exists():
             assert_same(path, expected)
+            ended += 1
+    assert ended > 0
 
 
 def test_an_interrupted_comparison_goes_on(compared):

@@ -1,6 +1,7 @@
 #include "analysis/claims_path.hpp"
 
 #include <algorithm>
+#include <boost/math/tools/minima.hpp>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -84,7 +85,7 @@ ClaimPath::Extreme ClaimPath::least(const Function& f, double from, double to) c
     const Extreme &left = all[i == 0 ? i : i - 1], &right = all[std::min(i + 1, all.size() - 1)];
     const bool lowest = all[i].value <= left.value && all[i].value <= right.value;
     if (!lowest || !(deepest(left.value, all[i].value, right.value) < best.value)) continue;
-    const auto [tau, value] = golden_section([&](double x) { return this->value(f, x); }, left.tau, right.tau);
+    const auto [tau, value] = local_minimum([&](double x) { return this->value(f, x); }, left.tau, right.tau);
     if (value < best.value) best = {tau, value};
   }
   return best;
@@ -113,7 +114,7 @@ std::vector<std::pair<double, double>> ClaimPath::fails(const Function& f, doubl
     const double left = sign * all[i - 1].value, v = sign * all[i].value, right = sign * all[i + 1].value;
     if (!(v <= left && v <= right && deepest(left, v, right) < 0)) continue;
     const auto [tau, value] =
-        golden_section([&](double x) { return sign * this->value(f, x); }, all[i - 1].tau, all[i + 1].tau);
+        local_minimum([&](double x) { return sign * this->value(f, x); }, all[i - 1].tau, all[i + 1].tau);
     if (value < 0) dips.push_back({tau, sign * value});
   }
   all.insert(all.end(), dips.begin(), dips.end());
@@ -135,20 +136,9 @@ std::vector<std::pair<double, double>> ClaimPath::fails(const Function& f, doubl
   return result;
 }
 
-std::pair<double, double> golden_section(const std::function<double(double)>& f, double a, double b) {
-  constexpr double ratio = 1 / std::numbers::phi;
-  double left = b - ratio * (b - a), right = a + ratio * (b - a), at_left = f(left), at_right = f(right);
-  // 43 steps leave 1e-9 of the interval; beyond that rounding of the values decides.
-  for (int step = 0; step < 43; ++step) {
-    if (at_left < at_right) {
-      b = right, right = left, at_right = at_left;
-      at_left = f(left = b - ratio * (b - a));
-    } else {
-      a = left, left = right, at_left = at_right;
-      at_right = f(right = a + ratio * (b - a));
-    }
-  }
-  return at_left < at_right ? std::pair{left, at_left} : std::pair{right, at_right};
+std::pair<double, double> local_minimum(const std::function<double(double)>& f, double a, double b) {
+  constexpr int bits = std::numeric_limits<double>::digits / 2;  // beyond that rounding of the values decides
+  return boost::math::tools::brent_find_minima(f, a, b, bits);
 }
 
 }  // namespace gradflow

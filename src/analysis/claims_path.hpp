@@ -49,8 +49,8 @@ class ClaimPath {
   std::vector<double> values_;  // [points, width]
 };
 
-/// The least value of a function of one variable on [a, b] and where it is, by golden section: to rounding where the
+/// The least value of a function of one variable on [a, b] and where it is, by Brent's method: to rounding where the
 /// function has one minimum there.
-std::pair<double, double> golden_section(const std::function<double(double)>& f, double a, double b);
+std::pair<double, double> local_minimum(const std::function<double(double)>& f, double a, double b);
 
 }  // namespace gradflow

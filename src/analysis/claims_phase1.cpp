@@ -135,20 +135,14 @@ void attention(const Evidence& e, Claim& claim) {
 
 /// Largest |G'| at t = 0 of the words that occur beside targets and common word.
 double fillers_rate(const Evidence& e) {
-  const Flow<double>& flow = *e.problem.flow;
-  Moment moment(flow);
+  Moment moment(*e.problem.flow);
   moment.set(0, e.problem.x0);
   const TaskData& data = e.problem.task.data();
   std::vector<Index> words;
   for (const Index k : e.problem.task.used_words())
     if (k != data.targets[0] && k != data.targets[1] && k != *data.common) words.push_back(k);
-  std::vector<double> Gamma_gV(words.size());
-  flow.Gamma_times(moment.x(), moment.gV(), words, Gamma_gV);
   double largest = 0;
-  for (std::size_t i = 0; i < words.size(); ++i)
-    largest =
-        std::max(largest, std::abs(flow.rates().W_V * moment.U() * moment.gV()[static_cast<std::size_t>(words[i])] +
-                                   flow.rates().W * static_cast<double>(flow.hidden()) * Gamma_gV[i]));
+  for (const double rate : moment.G_rates(words)) largest = std::max(largest, std::abs(rate));
   return largest;
 }
 

@@ -85,7 +85,7 @@ class Watch final : public solvers::Observer<double> {
       const bool maximum = (i == 0 ? !lower(best.tau + close) : lower(left)) &&
                            (i + 1 == points.size() ? !lower(best.tau - close) : lower(right));
       if (best.value > 0.9 * evidence_.attention_largest && maximum) {
-        const auto [tau, value] = golden_section([&](double at) { return -shift(at); }, left, right);
+        const auto [tau, value] = local_minimum([&](double at) { return -shift(at); }, left, right);
         if (-value > best.value) best = {tau, -value};
       }
       if (best.value > evidence_.attention_largest) {

@@ -69,16 +69,19 @@ double Moment::margin_min() {
   return *std::min_element(z.begin(), z.end());
 }
 
+std::vector<double> Moment::G_rates(std::span<const Index> words) {
+  const double V = flow_.rates().W_V * U(), W = flow_.rates().W * static_cast<double>(flow_.hidden());
+  std::vector<double> rates(words.size());
+  flow_.Gamma_times(x_, gV(), words, rates);
+  for (std::size_t i = 0; i < words.size(); ++i) rates[i] = V * gV_[static_cast<std::size_t>(words[i])] + W * rates[i];
+  return rates;
+}
+
 const std::array<double, 3>& Moment::G_rates() {
   if (!has_G_rates_) {
     const TaskData& data = task().data();
     const std::array<Index, 3> words{data.targets[0], data.targets[1], data.common.value_or(data.targets[0])};
-    const double M = static_cast<double>(flow_.hidden());
-    std::array<double, 3> Gamma_gV{};
-    flow_.Gamma_times(x_, gV(), words, Gamma_gV);
-    for (std::size_t i = 0; i < 3; ++i)
-      G_rates_[i] =
-          flow_.rates().W_V * U() * gV_[static_cast<std::size_t>(words[i])] + flow_.rates().W * M * Gamma_gV[i];
+    std::ranges::copy(G_rates(words), G_rates_.begin());
     if (!data.common) G_rates_[2] = std::numeric_limits<double>::quiet_NaN();
     has_G_rates_ = true;
   }

@@ -20,15 +20,12 @@ std::size_t role(const TaskData& data, Index word) {
   return data.common == word ? 2 : 3;
 }
 
-/// G'(k) [d] = rho_V U gV(k) + rho_W M (Gamma gV)(k) of the words that stand in a sample.
+/// G'(k) [d] of the words that stand in a sample.
 std::vector<double> value_rates(Moment& moment) {
-  const Flow<double>& flow = moment.flow();
   const std::span<const Index> words = moment.task().used_words();
-  std::vector<double> Gamma_gV(words.size()), result(to_size(moment.task().words()));
-  flow.Gamma_times(moment.x(), moment.gV(), words, Gamma_gV);
-  const double V = flow.rates().W_V * moment.U(), W = flow.rates().W * static_cast<double>(flow.hidden());
-  for (std::size_t i = 0; i < words.size(); ++i)
-    result[to_size(words[i])] = V * moment.gV()[to_size(words[i])] + W * Gamma_gV[i];
+  const std::vector<double> rates = moment.G_rates(words);
+  std::vector<double> result(to_size(moment.task().words()));
+  for (std::size_t i = 0; i < words.size(); ++i) result[to_size(words[i])] = rates[i];
   return result;
 }
 

@@ -33,7 +33,9 @@ class Moment {
   const std::vector<double>& gA();  ///< [pairs]
   double U();
   double margin_min();
-  /// G'(k) = rho_V U gV(k) + rho_W M (Gamma gV)(k), of the two targets and the common word (NaN where there is none).
+  /// G'(k) = rho_V U gV(k) + rho_W M (Gamma gV)(k) of these words.
+  std::vector<double> G_rates(std::span<const Index> words);
+  /// Of the two targets and the common word (NaN where there is none).
   const std::array<double, 3>& G_rates();
   /// Values G of the same three words.
   std::array<double, 3> G_targets();

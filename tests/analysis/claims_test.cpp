@@ -65,7 +65,8 @@ TEST_F(PathOfTime, ExtremesAreTheTrueOnes) {
   EXPECT_NEAR(path.least(wave, 0, 2).value, std::cos(3 * bottom) - bottom / 10, 1e-15);
   EXPECT_EQ(path.greatest(wave, 0, 2).tau, 0);
   EXPECT_EQ(path.greatest(of([](double t) { return t; }), 0.5, 3.25).value, 3.25);
-  EXPECT_NEAR(path.least(of([](double t) { return std::abs(t - 0.77); }), 0, 4).tau, 0.77, 2 * 0x1p-26);  // a kink, to twice the bar of the search
+  EXPECT_NEAR(path.least(of([](double t) { return std::abs(t - 0.77); }), 0, 4).tau, 0.77,
+              2 * 0x1p-26);  // a kink, to twice the bar of the search
   EXPECT_TRUE(std::isnan(path.least(of([](double t) { return t > 2 ? nan : t; }), 0, 4).value));
 }
 

@@ -1,3 +1,4 @@
+#include <solvers/combine.hpp>
 #include <solvers/error_norm.hpp>
 
 #include <Eigen/Core>
@@ -66,13 +67,14 @@ Real ErrorNorm<Real>::scale(const Block& block, Real norm_old, Real norm_new) co
 }
 
 template <class Real>
-Real ErrorNorm<Real>::operator()(std::span<const Real> error, std::span<const Real> x_old,
-                                 std::span<const Real> x_new) const {
+template <class LengthOfError>
+Real ErrorNorm<Real>::largest_ratio(LengthOfError length_of_error, std::span<const Real> x_old,
+                                    std::span<const Real> x_new) const {
   using std::isfinite;
   Real largest = 0;
   bool finite = true;
   for_each_vector([&](const Block& block, Index at, Index, Index length) {
-    const Real e = length_of(error.data() + at, length), before = length_of(x_old.data() + at, length),
+    const Real e = length_of_error(at, length), before = length_of(x_old.data() + at, length),
                after = length_of(x_new.data() + at, length);
     finite = finite && isfinite(e) && isfinite(after);
     if (!block.measured || e == 0) return;  // e == 0: also where the scale is 0
@@ -80,6 +82,47 @@ Real ErrorNorm<Real>::operator()(std::span<const Real> error, std::span<const Re
     if (ratio > largest) largest = ratio;
   });
   return finite ? largest : std::numeric_limits<Real>::quiet_NaN();
+}
+
+template <class Real>
+Real ErrorNorm<Real>::operator()(std::span<const Real> error, std::span<const Real> x_old,
+                                 std::span<const Real> x_new) const {
+  return largest_ratio([&](Index at, Index length) { return length_of(error.data() + at, length); }, x_old, x_new);
+}
+
+/// Of the vector that begins at `at`, before it counts less; returns how much less.
+template <class Real>
+Real ErrorNorm<Real>::form(const CombinedError<Real>& error, Index at, std::span<Real> out) const {
+  using std::sqrt;
+  const auto sum = [&](std::span<const Real> c, std::span<Real> into) {
+    combine<Real>({}, c, error.k, into, static_cast<std::size_t>(at));
+    return length_of(into.data(), std::ssize(into));
+  };
+  const Real length = sum(error.c, out);
+  if (error.lower.empty() || length == 0) return 1;
+  lower_.resize(out.size());
+  const Real ratio = sum(error.lower, lower_) / length;
+  return 1 / sqrt(1 + ratio * ratio / 100);
+}
+
+template <class Real>
+Real ErrorNorm<Real>::operator()(const CombinedError<Real>& error, std::span<const Real> x_old,
+                                 std::span<const Real> x_new) const {
+  const auto length_of_error = [&](Index at, Index length) -> Real {
+    error_.resize(static_cast<std::size_t>(length));
+    const Real counts = form(error, at, error_);
+    return counts * length_of(error_.data(), length);
+  };
+  return largest_ratio(length_of_error, x_old, x_new);
+}
+
+template <class Real>
+void ErrorNorm<Real>::form(const CombinedError<Real>& error, std::span<Real> out) const {
+  for_each_vector([&](const Block&, Index at, Index, Index length) {
+    const std::span<Real> vector = out.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(length));
+    const Real counts = form(error, at, vector);
+    for (Real& component : vector) component *= counts;
+  });
 }
 
 template <class Real>

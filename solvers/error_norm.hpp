@@ -17,6 +17,15 @@ struct Component {
   Real share;  ///< |error| over the tolerance of its vector; above 1 it alone rejects the step
 };
 
+/// An error estimate by its terms, the sum of c[j] k[j]. Where a second estimate of lower order is given, over the same
+/// k, each vector of the first, e5, counts |e5| / sqrt(|e5|^2 + 0.01 |e3|^2) times (Hairer, Norsett, Wanner, II.10).
+template <class Real>
+struct CombinedError {
+  std::span<const Real> c;
+  std::span<const Real* const> k;
+  std::span<const Real> lower;  ///< c of the second; empty: there is none
+};
+
 /// The tolerance norm: the maximum over the vectors v of all measured blocks (columns of the matrices, say) of
 ///     |error_v|_2 / (atol sqrt(size of v) + rtol |x_v|_2),
 /// |x_v| the larger of its lengths at the two ends of the step, the size that of the space v lies in (Block::space).
@@ -30,6 +39,11 @@ class ErrorNorm {
   /// NaN when any component of `error` or `x_new`, measured or not, is not finite. Spans of the system's dimension.
   Real operator()(std::span<const Real> error, std::span<const Real> x_old, std::span<const Real> x_new) const;
 
+  /// The same of an estimate that is never stored.
+  Real operator()(const CombinedError<Real>& error, std::span<const Real> x_old, std::span<const Real> x_new) const;
+  /// The estimate, stored.
+  void form(const CombinedError<Real>& error, std::span<Real> out) const;
+
   /// The `count` components with the largest share, largest first; those that are not finite come before all others.
   std::vector<Component<Real>> worst(std::span<const Real> error, std::span<const Real> x_old,
                                      std::span<const Real> x_new, std::size_t count) const;
@@ -40,10 +54,14 @@ class ErrorNorm {
  private:
   template <class Visit>
   void for_each_vector(Visit visit) const;
+  Real form(const CombinedError<Real>& error, Index at, std::span<Real> out) const;
+  template <class LengthOfError>
+  Real largest_ratio(LengthOfError length_of_error, std::span<const Real> x_old, std::span<const Real> x_new) const;
   Real scale(const Block& block, Real norm_old, Real norm_new) const;
 
   std::vector<Block> blocks_;
   Tolerances<Real> tolerances_;
+  mutable std::vector<Real> error_, lower_;  // scratch: one vector's
 };
 
 }  // namespace solvers

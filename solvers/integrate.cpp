@@ -183,10 +183,12 @@ class Integration {
     for (; next_output_ < schedule_.outputs.size(); ++next_output_) {
       const Real tau = stepper_.clock().tau(schedule_.outputs[next_output_]);
       if (tau > until || (tau == until && !inclusive)) return;
-      if (stepper_.method().dense_output)
-        stepper_.interpolate(tau, x_);
-      else
-        counted(counts().for_outputs, [&] { stepper_.restep(tau, x_); });
+      counted(counts().for_outputs, [&] {
+        if (stepper_.method().dense_output)
+          stepper_.interpolate(tau, x_);
+        else
+          stepper_.restep(tau, x_);
+      });
       observer_.output(next_output_, schedule_.outputs[next_output_], x_);
     }
   }

@@ -1,7 +1,7 @@
 #include <boost/numeric/odeint/stepper/runge_kutta_fehlberg78.hpp>
 
+#include "methods.ipp"
 #include "odeint_stepper.ipp"
-#include "odeint_steppers.ipp"
 
 namespace solvers {
 
@@ -18,7 +18,6 @@ namespace {
 template <class Real>
 struct Traits {
   static constexpr const Method& method = fehlberg78;
-  static constexpr bool fsal = false;
   using Scheme = boost::numeric::odeint::runge_kutta_fehlberg78<OdeintState<Real>, Real, OdeintState<Real>, Real,
                                                                 boost::numeric::odeint::vector_space_algebra>;
 };

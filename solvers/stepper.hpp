@@ -13,8 +13,8 @@ struct Method {
   std::string_view name;
   int order;          ///< p
   int error_order;    ///< q; the error estimate of a step h shrinks like h^(q+1)
-  int evaluations;    ///< of the right-hand side per accepted step
-  int rejected;       ///< of the right-hand side per rejected step
+  int evaluations;    ///< of the right-hand side per accepted step; 0: they vary
+  int rejected;       ///< of the right-hand side per rejected step; 0: they vary
   bool dense_output;  ///< an interpolant about as accurate as the step; else a cubic Hermite interpolant, for
                       ///< bracketing only
   std::string_view source;
@@ -24,7 +24,8 @@ struct Method {
 template <class Real>
 struct StepperState {
   Real tau;
-  std::vector<Real> x, dx;  ///< dx = dx/dtau at x
+  std::vector<Real> x, dx;        ///< dx = dx/dtau at x
+  std::vector<Real> memory = {};  ///< what else the method goes on from: [memory_size()], its own affair
 };
 
 /// One step after another along the solution, in the clock's time tau. The caller proposes, looks at the error ratio,
@@ -81,6 +82,9 @@ std::span<const Method> methods();
 
 /// The method of that name. Throws std::invalid_argument, listing the names there are, for an unknown one.
 const Method& find_method(std::string_view name);
+
+/// How many numbers a saved state of that method has in its memory. Throws as find_method does.
+Index memory_size(std::string_view method, Index dimension);
 
 /// The method to hold `method` against: one of another family, that shares neither tableau nor stages with it. Throws
 /// as find_method does.

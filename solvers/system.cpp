@@ -1,3 +1,4 @@
+#include <solvers/combine.hpp>
 #include <solvers/system.hpp>
 
 #include "quad.ipp"
@@ -8,14 +9,11 @@ template <class Real>
 void System<Real>::event_values(Real, std::span<const Real>, std::span<Real>) const {}
 
 template <class Real>
-void System<Real>::stage(Real t, std::span<const Real> x, std::span<const Real> c, std::span<const Real* const> k,
-                         std::span<Real> x_out, std::span<Real> dx) const {
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    Real sum = x[i];
-    for (std::size_t j = 0; j < c.size(); ++j) sum += c[j] * k[j][i];
-    x_out[i] = sum;
-  }
-  derivative(t, x_out, dx);
+void System<Real>::stage(const StagePoint<Real>& at, std::span<Real> y, bool /*keep*/, std::span<Real> dx) const {
+  combine<Real>(at.x, at.c, at.k, y);
+  derivative(at.t, y, dx);
+  if (at.scale == 1) return;
+  for (Real& component : dx) component *= at.scale;
 }
 
 template <class Real>

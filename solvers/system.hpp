@@ -34,6 +34,18 @@ struct Event {
   bool stop = false;  ///< end the integration where the condition becomes true
 };
 
+/// Where a stage of an explicit Runge-Kutta method asks for the derivative: at t and y = x + sum_j c[j] k[j].
+template <class Real>
+struct StagePoint {
+  Real t;
+  std::span<const Real> x;         ///< [dimension]
+  std::span<const Real> c;         ///< one for each of k
+  std::span<const Real* const> k;  ///< earlier derivatives, [dimension] each
+  Real scale = 1;                  ///< what the derivative is multiplied by: dt/dtau of a clock
+  /// Each of k is what this system has written as a derivative, and not a sum of such: it may know more of their form.
+  bool unmixed = false;
+};
+
 /// x' = f(t, x) in R^dimension, with the events that watch its solution. All functions are pure: the same arguments
 /// give the same bits, whoever asked before. An object may keep scratch memory, so one object serves one thread.
 template <class Real>
@@ -54,10 +66,9 @@ class System {
   /// not defined here.
   virtual void event_values(Real t, std::span<const Real> x, std::span<Real> values) const;
 
-  /// One stage of an explicit Runge-Kutta method: x_out = x + sum_j c[j] k[j] and dx = f(t, x_out). A system may
-  /// override this to form sum and derivative tile by tile, without a pass over memory between them.
-  virtual void stage(Real t, std::span<const Real> x, std::span<const Real> c, std::span<const Real* const> k,
-                     std::span<Real> x_out, std::span<Real> dx) const;
+  /// One stage: dx = scale f(t, y). Point and derivative may be formed tile by tile, so that no pass over memory lies
+  /// between them. `y` [dimension] is where the point goes; where it is not to be kept, `y` may be left with anything.
+  virtual void stage(const StagePoint<Real>& at, std::span<Real> y, bool keep, std::span<Real> dx) const;
 
   Index dimension() const;
 };

@@ -136,7 +136,7 @@ struct Eigen::NumTraits<gradflow::Taylor<Real, N>> : Eigen::GenericNumTraits<gra
   };
 };
 
-/// A flow on Taylor numbers is evaluated and never integrated: of a system it needs these two.
+/// A flow on Taylor numbers is evaluated and never integrated: of a system it needs no more than these.
 template <class Real, int N>
 class solvers::System<gradflow::Taylor<Real, N>> {
  public:
@@ -144,4 +144,5 @@ class solvers::System<gradflow::Taylor<Real, N>> {
   virtual ~System() = default;
   virtual std::vector<Block> blocks() const = 0;
   virtual void derivative(Scalar t, std::span<const Scalar> x, std::span<Scalar> dx) const = 0;
+  virtual void stage(const StagePoint<Scalar>& at, std::span<Scalar> y, bool keep, std::span<Scalar> dx) const = 0;
 };

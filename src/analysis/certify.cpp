@@ -92,8 +92,9 @@ class Collector final : public solvers::Observer<double> {
 
 /// The problem that a run solved. What does not fit together in a file is the file's fault.
 std::unique_ptr<Problem> reopen(const std::filesystem::path& file) {
+  Inputs inputs = read_run_inputs(file, Undertaking::certificate);
   try {
-    return std::make_unique<Problem>(read_run_settings(file), read_run_inputs(file));
+    return std::make_unique<Problem>(read_run_settings(file), std::move(inputs));
   } catch (const settings::Error& error) {
     throw FileError(fmt::format("{}: what it holds does not fit together: {}", file.string(), error.what()));
   }

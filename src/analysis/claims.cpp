@@ -54,9 +54,10 @@ std::vector<int> classes(const Task& task, std::string& why) {
 
 /// The problem that the run solved, on its clock. What does not fit together in a file is the file's fault.
 std::unique_ptr<Problem> reopen(const std::filesystem::path& file) {
+  const std::string group = trajectory::is_comparison(file) ? "flow" : "";
+  Inputs inputs = read_run_inputs(file, Undertaking::simulation, group);
   try {
-    const std::string group = trajectory::is_comparison(file) ? "flow" : "";
-    auto problem = std::make_unique<Problem>(read_run_settings(file, group), read_run_inputs(file, group));
+    auto problem = std::make_unique<Problem>(read_run_settings(file, group), std::move(inputs));
     const double t0 = trajectory::RunReader(file, group).number_attribute("t0");
     if (t0 > 0) problem->clock = solvers::Clock<double>::log(t0);
     return problem;

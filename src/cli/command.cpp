@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdio>
 #include <fstream>
-#include <gradflow/storage/file_error.hpp>
+#include <gradflow/storage/sound_file.hpp>
 #include <limits>
 
 #include "build_info.hpp"
@@ -141,7 +141,9 @@ void require_file(const std::filesystem::path& path, const std::string& what) {
   const auto status = std::filesystem::status(path, reason);
   if (std::filesystem::is_directory(status))
     throw FileError(fmt::format("'{}' is a folder; give the {} in it", path.string(), what));
-  if (std::filesystem::exists(status)) return;
+  if (std::filesystem::is_regular_file(status)) return;
+  if (std::filesystem::exists(status))
+    throw FileError(fmt::format("'{}' is a pipe or a device; give a regular file, the {}", path.string(), what));
   if (reason && reason != std::errc::no_such_file_or_directory && reason != std::errc::not_a_directory)
     throw FileError(fmt::format("cannot read '{}': {}", path.string(), reason.message()));
   std::vector<std::string> names;
@@ -159,6 +161,7 @@ void require_run(const std::filesystem::path& path) {
     throw UsageError(fmt::format(
         "'{0}' is an experiment, not a run. 'gradflow simulate {1}' makes the run, which this command then shows.",
         path.string(), shell_word(path.string())));
+  require_sound(path);
 }
 
 std::string shell_word(const std::string& text) {

@@ -44,9 +44,9 @@ int run(const std::vector<std::string>& arguments);
 std::string did_you_mean(const std::string& given, const std::vector<std::string>& names);
 
 bool is_hdf5(const std::filesystem::path& path);
-/// Throws FileError unless `path` is a file, naming the nearest file of its folder.
+/// Throws FileError unless `path` is a regular file, naming the nearest file of its folder.
 void require_file(const std::filesystem::path& path, const std::string& what);
-/// The same for a run's file; throws UsageError for an experiment file.
+/// The same for a run's file, and unless it is sound (require_sound); throws UsageError for an experiment file.
 void require_run(const std::filesystem::path& path);
 
 /// A path as one word of a shell's command line, quoted where it needs it.

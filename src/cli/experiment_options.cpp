@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <gradflow/storage/file_error.hpp>
+#include <gradflow/storage/sound_file.hpp>
 #include <solvers/stepper.hpp>
 
 namespace gradflow::cli {
@@ -57,7 +57,10 @@ settings::Experiment read_experiment(const ExperimentOptions& options) {
                     options.experiment, shell_word(options.experiment)));
   std::vector<std::string> methods;
   for (const solvers::Method& method : solvers::methods()) methods.emplace_back(method.name);
-  return settings::read(options.experiment, split(options.overrides), methods);
+  settings::Experiment experiment = settings::read(options.experiment, split(options.overrides), methods);
+  if (const auto* task = std::get_if<settings::FileTask>(&experiment.task)) require_sound(task->path);
+  if (experiment.model.start.kind == settings::StartKind::file) require_sound(experiment.model.start.path);
+  return experiment;
 }
 
 void check_output(const fs::path& file, bool force) {

@@ -15,8 +15,10 @@ constexpr std::array counts_in_order{
 
 }  // namespace
 
-SolveState::SolveState(std::size_t dimension, std::size_t events)
-    : stepper{0, std::vector<double>(dimension), std::vector<double>(dimension)},
+SolveState::SolveState(std::size_t dimension, std::size_t events, const std::string& method)
+    : stepper{0, std::vector<double>(dimension), std::vector<double>(dimension),
+              std::vector<double>(
+                  static_cast<std::size_t>(solvers::memory_size(method, static_cast<solvers::Index>(dimension))))},
       continuation{.events = {std::vector<int>(events), std::vector<int>(events), std::vector<double>(events),
                               std::vector<double>(events)}} {}
 
@@ -39,6 +41,7 @@ void SolveState::visit(Packing& packing) {
   packing(continuation.events.slope);
   packing(stepper.x);
   packing(stepper.dx);
+  packing(stepper.memory);
   for (const auto count : counts_in_order) packing(counts.*count);
   packing(continuation.events.sign_at_start);
   packing(continuation.events.sign);

@@ -11,8 +11,8 @@ namespace gradflow {
 
 /// A solve between two steps: all that it goes on from.
 struct SolveState {
-  /// Of a system of that size, to be unpacked into.
-  SolveState(std::size_t dimension, std::size_t events);
+  /// Of a system of that size, solved by that method, to be unpacked into.
+  SolveState(std::size_t dimension, std::size_t events, const std::string& method);
   /// Where a solve stands after a step; `seconds`: since its beginning.
   SolveState(const solvers::Stepper<double>& stepper, const solvers::Report<double>& report, double seconds);
 

@@ -105,7 +105,7 @@ ComparisonResult Comparison::run(const std::filesystem::path& file, bool overwri
 
 Comparison Comparison::of_file(const std::filesystem::path& file) {
   const settings::Experiment experiment = completed(read_run_settings(file, "flow"));
-  auto parts = std::make_unique<Parts>(experiment, read_run_inputs(file, "flow"));
+  auto parts = std::make_unique<Parts>(experiment, read_run_inputs(file, Undertaking::comparison, "flow"));
   parts->earlier_file = file;
   return Comparison(std::move(parts));
 }

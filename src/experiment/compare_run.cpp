@@ -70,7 +70,8 @@ class Comparison::Parts::Session {
         samples_(CurvaturePath::count(plan_.save, static_cast<std::size_t>(settings_.curvature))),
         description_(describe(command_line)),
         drift_(problem_.start, problem_.observables.context().words),
-        state_(problem_.x0.size(), WatchedFlow(*problem_.flow, problem_.events).events().size()),
+        state_(problem_.x0.size(), WatchedFlow(*problem_.flow, problem_.events).events().size(),
+               problem_.experiment.solver.method),
         writer_(file, description_, overwrite, std::chrono::seconds(1),
                 [&](trajectory::ComparisonWriter& fresh) { begin(fresh, file); }) {}
 

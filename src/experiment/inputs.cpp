@@ -11,8 +11,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 
 namespace gradflow {
 namespace {
@@ -29,18 +31,37 @@ std::optional<Index> from_zero(const std::optional<std::int64_t>& word) {
   return word ? std::optional<Index>(*word - 1) : std::nullopt;
 }
 
+/// What is no regular file may never end, or wait for ever. Paths in messages are absolute.
+void require_regular(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::is_regular_file(status)) return;
+  throw FileError(fmt::format("{}: cannot be read: {}; check the path (relative ones start at the experiment's folder)",
+                              path.string(),
+                              std::filesystem::is_directory(status) ? "it is a folder"
+                              : std::filesystem::exists(status) ? "it is a pipe or a device, and must be a regular file"
+                                                                : error.message()));
+}
+
 std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  // A directory opens, and throws when it is read.
-  if (!file.is_open() || std::filesystem::is_directory(path))
-    throw FileError(fmt::format("{}: cannot be read; check the path (relative ones start at the experiment's folder)",
-                                path.string()));
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) throw FileError(fmt::format("{}: reading it failed", path.string()));
+  require_regular(path);
+  constexpr std::uintmax_t most_bytes = std::uintmax_t{1} << 30;
+  const std::uintmax_t size = std::filesystem::file_size(path);
+  if (size > most_bytes)
+    throw FileError(
+        fmt::format("{}: is too large: a text or JSON Lines may have {} bytes (1 GiB), and this has {}; "
+                    "take a part of it, or give the samples as HDF5",
+                    path.string(), most_bytes, size));
+  std::string text(size, '\0');
+  errno = 0;
+  if (!std::ifstream(path, std::ios::binary).read(text.data(), std::ssize(text)))
+    throw FileError(fmt::format("{}: cannot be read: {}", path.string(),
+                                errno != 0 ? std::generic_category().message(errno) : "it became shorter meanwhile"));
   return text;
 }
 
 bool is_hdf5(const std::filesystem::path& path) {
+  require_regular(path);
   std::ifstream file(path, std::ios::binary);
   std::array<char, 8> signature{};
   file.read(signature.data(), signature.size());
@@ -274,6 +295,13 @@ FlowStart make_flow_start(const Experiment& experiment, const Task& task, const 
                      {start.W, start.W_V, start.W_K, start.W_Q});
 }
 
+void set_widths(ProblemSizes& sizes, const FlowStart& start) {
+  const auto* weights = std::get_if<Weights<double>>(&start);
+  const auto* products = std::get_if<GramStart<double>>(&start);
+  sizes.width = static_cast<double>(weights != nullptr ? weights->width() : products->width);
+  sizes.hidden = static_cast<double>(weights != nullptr ? weights->hidden() : products->hidden);
+}
+
 Inputs read_inputs(const Experiment& experiment, Undertaking undertaking) {
   const auto* drawn = std::get_if<settings::CoOccurrenceTask>(&experiment.task);
   if (drawn != nullptr) require_memory(experiment, undertaking, expected_sizes(experiment, *drawn));
@@ -283,10 +311,7 @@ Inputs read_inputs(const Experiment& experiment, Undertaking undertaking) {
   if (drawn == nullptr) require_memory(experiment, undertaking, sizes);
   FlowStart start = make_flow_start(experiment, task, tasks.test);
   if (experiment.model.start.kind == settings::StartKind::file) {
-    const auto* weights = std::get_if<Weights<double>>(&start);
-    const auto* products = std::get_if<GramStart<double>>(&start);
-    sizes.width = static_cast<double>(weights != nullptr ? weights->width() : products->width);
-    sizes.hidden = static_cast<double>(weights != nullptr ? weights->hidden() : products->hidden);
+    set_widths(sizes, start);
     require_memory(experiment, undertaking, sizes);
   }
   return {std::move(tasks.train), std::move(tasks.test), std::move(tasks.text_report), std::move(start)};

@@ -81,7 +81,7 @@ bool takes_derivatives(const Experiment& experiment, Undertaking undertaking) {
 }
 
 double descents(const Experiment& experiment, Undertaking undertaking) {
-  if (undertaking == Undertaking::simulation || !experiment.descent) return 0;
+  if (undertaking != Undertaking::comparison || !experiment.descent) return 0;
   return static_cast<double>(experiment.descent->methods.size() * experiment.descent->rates.size());
 }
 
@@ -116,15 +116,16 @@ std::string size_text(double bytes) {
   return fmt::format("{:.3g} {}", bytes, units[unit]);
 }
 
-/// Throws unless `needs` fit into what is available of `where`.
-void require(const Experiment& experiment, std::vector<Need> needs, double available, const std::string& where) {
+constexpr const char* to_be_changed = "Its largest parts, and what makes them smaller:";
+
+/// Throws unless `needs` fit into what is available of `where`. `parts`: says what to do, and what the list of them is.
+void require(const Experiment& experiment, std::vector<Need> needs, double available, const std::string& where,
+             const std::string& parts = to_be_changed) {
   const double sum = total(needs);
   if (sum <= available) return;
   std::ranges::sort(needs, std::greater<>(), &Need::bytes);
-  std::string text = fmt::format(
-      "{}: the run needs about {} {}, but there are {}. Its largest parts, and what makes "
-      "them smaller:",
-      experiment.source.string(), size_text(sum), where, size_text(available));
+  std::string text = fmt::format("{}: the run needs about {} {}, but there are {}. {}", experiment.source.string(),
+                                 size_text(sum), where, size_text(available), parts);
   constexpr std::size_t most_shown = 3;
   for (std::size_t i = 0; i < std::min(needs.size(), most_shown) && needs[i].bytes >= sum / 20; ++i)
     text += fmt::format("\n    {} for {}: {}", size_text(needs[i].bytes), needs[i].what, needs[i].remedy);
@@ -216,6 +217,11 @@ std::vector<Need> memory_needs(const Experiment& experiment, Undertaking underta
     add("states of the solver", (solver_states(experiment.solver.method) * of.state + of.spans + of.law_terms) * number,
         of.full ? "set flow.formulation = \"reduced\"" : "lower model.width, task.samples or task.words");
   add("times of records and snapshots", 120 * records, "lower save.records or save.states");
+  if (undertaking == Undertaking::certificate)
+    add("the records and snapshots of two more solves",
+        number *
+            (3 * static_cast<double>(experiment.save.records) * of.record + 2 * snapshots(experiment, of) * of.state),
+        "lower save.records or save.states");
   add("rows of observables", 12 * number * of.record, "track fewer words (save.words)");
   if (takes_derivatives(experiment, undertaking))  // flows on numbers, pairs and triples of them, and their states
     add("derivatives of the flow", number * (6 * (of.weights + of.spans) + 12 * of.state),
@@ -246,6 +252,13 @@ std::vector<Need> disk_needs(const Experiment& experiment, Undertaking undertaki
 void require_memory(const Experiment& experiment, Undertaking undertaking, const ProblemSizes& sizes,
                     double available) {
   require(experiment, memory_needs(experiment, undertaking, sizes), available, "of memory");
+}
+
+void require_memory_again(const Experiment& experiment, Undertaking undertaking, const ProblemSizes& sizes,
+                          double available) {
+  require(experiment, memory_needs(experiment, undertaking, sizes), available, "of memory",
+          "Its settings stand: do this where there is more memory, or make another run. The largest parts, and what "
+          "makes them smaller in another run:");
 }
 
 void require_disk(const Experiment& experiment, Undertaking undertaking, const ProblemSizes& sizes,

@@ -10,7 +10,8 @@
 /// numbers here, which no settings overflow.
 namespace gradflow {
 
-enum class Undertaking { simulation, comparison };
+/// A certificate keeps, of a run and of its two solves, every record and snapshot.
+enum class Undertaking { simulation, comparison, certificate };
 
 /// What of a problem decides how much room it takes.
 struct ProblemSizes {
@@ -53,6 +54,9 @@ double available_memory(const std::filesystem::path& root = "/");
 /// Throws settings::Error with the figures, the largest parts and what to change where a run needs more than there is.
 void require_memory(const settings::Experiment& experiment, Undertaking undertaking, const ProblemSizes& sizes,
                     double available = available_memory());
+/// The same for what goes on with, or solves again, a run that is there, and whose settings stand.
+void require_memory_again(const settings::Experiment& experiment, Undertaking undertaking, const ProblemSizes& sizes,
+                          double available = available_memory());
 /// The same for the disk on which `file` is to be written. Without complaint where its folder does not say how much
 /// room there is.
 void require_disk(const settings::Experiment& experiment, Undertaking undertaking, const ProblemSizes& sizes,

@@ -33,6 +33,9 @@ GramStart<double> read_gram_start(const settings::Start& start);
 FlowStart make_flow_start(const settings::Experiment& experiment, const Task& task,
                           const std::optional<TaskData>& test);
 
+/// Puts in m and m1 of a start.
+void set_widths(ProblemSizes& sizes, const FlowStart& start);
+
 /// The experiment's own. Throws settings::Error for settings that only show to be wrong here, and where the undertaking
 /// needs more memory than there is; FileError for files that cannot be read.
 Inputs read_inputs(const settings::Experiment& experiment, Undertaking undertaking = Undertaking::simulation);
@@ -40,8 +43,9 @@ Inputs read_inputs(const settings::Experiment& experiment, Undertaking undertaki
 /// The settings that a run's file holds, or a comparison's: `group` is then "flow".
 settings::Experiment read_run_settings(const std::filesystem::path& run, const std::string& group = "");
 /// The task, its test samples and the start that it holds; never what its settings once referred to. Both throw
-/// FileError.
-Inputs read_run_inputs(const std::filesystem::path& run, const std::string& group = "");
+/// FileError; this settings::Error where the undertaking needs more memory than there is.
+Inputs read_run_inputs(const std::filesystem::path& run, Undertaking undertaking = Undertaking::simulation,
+                       const std::string& group = "");
 
 /// An experiment made ready: task, start, flow, observables, events and clock, everything checked. Every solve of it
 /// begins here. Its parts refer to each other, so it stays where it is.

@@ -134,21 +134,36 @@ settings::Experiment read_run_settings(const std::filesystem::path& run, const s
   }
 }
 
-Inputs read_run_inputs(const std::filesystem::path& run, const std::string& group) {
-  settings::Experiment experiment = read_run_settings(run, group);
-  experiment.model.start = {};
-  experiment.model.start.kind = settings::StartKind::file;
-  experiment.model.start.path = run;
+Inputs read_run_inputs(const std::filesystem::path& run, Undertaking undertaking, const std::string& group) {
+  const settings::Experiment experiment = read_run_settings(run, group);
+  const auto reading = [&](const auto& read) {
+    try {
+      read();
+    } catch (const std::invalid_argument& problem) {
+      throw FileError(fmt::format("{}: {}", run.string(), problem.what()));
+    } catch (const settings::Error& problem) {
+      throw FileError(fmt::format("{}: what it holds does not fit together: {}", run.string(), problem.what()));
+    }
+  };
   Inputs inputs;
-  try {
+  ProblemSizes sizes;
+  reading([&] {
     const trajectory::Arrays arrays = trajectory::RunReader(run, group).task();
     inputs.task = Task(task_data(arrays, run)).data();
     inputs.test = test_data(arrays, inputs.task, run);
-    inputs.start = make_flow_start(experiment, Task(inputs.task), inputs.test);
-  } catch (const std::invalid_argument& problem) {
-    throw FileError(fmt::format("{}: {}", run.string(), problem.what()));
-  } catch (const settings::Error& problem) {
-    throw FileError(fmt::format("{}: what it holds does not fit together: {}", run.string(), problem.what()));
+    sizes = sizes_of(experiment, Task(inputs.task), inputs.test ? &*inputs.test : nullptr);
+  });
+  require_memory_again(experiment, undertaking, sizes);
+  reading([&] {
+    settings::Experiment from_file = experiment;
+    from_file.model.start = {};
+    from_file.model.start.kind = settings::StartKind::file;
+    from_file.model.start.path = run;
+    inputs.start = make_flow_start(from_file, Task(inputs.task), inputs.test);
+  });
+  if (!experiment.model.width) {  // it was for a start's file to say
+    set_widths(sizes, inputs.start);
+    require_memory_again(experiment, undertaking, sizes);
   }
   return inputs;
 }

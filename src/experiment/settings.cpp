@@ -1,8 +1,10 @@
 #include "gradflow/experiment/settings.hpp"
 
+#include <fmt/format.h>
+#include <gradflow/storage/file_error.hpp>
+
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "experiment/settings_checks.hpp"
@@ -21,12 +23,23 @@ std::string contents(const std::filesystem::path& file) {
   const auto refuse = [&](int reason) {
     throw std::system_error(reason, std::generic_category(), "cannot read the experiment file '" + file.string() + "'");
   };
-  if (std::filesystem::is_directory(file)) refuse(EISDIR);  // it would open, and fail only when it is read
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(file, error);
+  if (std::filesystem::is_directory(status)) refuse(EISDIR);
+  if (!std::filesystem::exists(status)) refuse(error.value());
+  // What is no regular file may never end, or wait for ever.
+  if (!std::filesystem::is_regular_file(status))
+    throw FileError(fmt::format("'{}' is a pipe or a device; an experiment is read from a regular file: save it as one",
+                                file.string()));
+  constexpr std::uintmax_t most_bytes = 16 << 20;
+  const std::uintmax_t size = std::filesystem::file_size(file);
+  if (size > most_bytes)
+    throw FileError(
+        fmt::format("'{}' has {} bytes, and an experiment may have {} (16 MiB): is it the file that you mean?",
+                    file.string(), size, most_bytes));
+  std::string text(size, '\0');
   errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) refuse(errno);
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (stream.bad()) refuse(EIO);
+  if (!std::ifstream(file, std::ios::binary).read(text.data(), std::ssize(text))) refuse(errno != 0 ? errno : EIO);
   return text;
 }
 

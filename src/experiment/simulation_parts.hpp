@@ -13,7 +13,8 @@ struct Simulation::Parts {
 
   /// Of the problem's solve, to be unpacked into.
   SolveState empty_state() const {
-    return {problem.x0.size(), WatchedFlow(*problem.flow, problem.events).events().size()};
+    return {problem.x0.size(), WatchedFlow(*problem.flow, problem.events).events().size(),
+            problem.experiment.solver.method};
   }
   /// `begin`: fills the fresh file before it has its name.
   RunResult solve_into(const std::filesystem::path& file, bool overwrite, const trajectory::RunDescription& description,

@@ -3,6 +3,7 @@
 #include <Eigen/QR>
 #include <cmath>
 #include <limits>
+#include <solvers/combine.hpp>
 #include <stdexcept>
 
 #include "scalars.hpp"
@@ -68,7 +69,8 @@ AttentionFlow<Real>::AttentionFlow(const Task& task, const Weights<Real>& start,
       place_(places(task.used_words(), task.words())),
       products_(this->model().pairs(), place_),
       uv_(beside<Real>(u0_, columns(start_.W_V, task.used_words())), compress),
-      kq_(beside(columns(start_.W_K, task.used_words()), columns(start_.W_Q, task.used_words())), compress) {
+      kq_(beside(columns(start_.W_K, task.used_words()), columns(start_.W_Q, task.used_words())), compress),
+      gradient_(this->model(), task.used_words(), uv_.rows(), kq_.rows()) {
   for (const Real& rate : {rates.W, rates.W_V, rates.W_K, rates.W_Q})
     if (!(rate >= 0)) {
       throw std::invalid_argument("flow: a matrix's rate must be >= 0 (0 freezes it), but one is " +
@@ -82,10 +84,6 @@ AttentionFlow<Real>::AttentionFlow(const Task& task, const Weights<Real>& start,
     others_.trace_S_Q += start_.W_Q.col(word).squaredNorm();
     if (square > others_.largest_Gamma) others_.largest_Gamma = square;
   }
-  G_.resize(static_cast<std::size_t>(task.words()));
-  gV_.resize(G_.size());
-  A_.resize(static_cast<std::size_t>(this->model().pairs().size()));
-  gA_.resize(A_.size());
 }
 
 template <class Real>
@@ -176,44 +174,45 @@ void AttentionFlow<Real>::attention_derivative(State x, std::span<const Real> gA
 }
 
 template <class Real>
-void AttentionFlow<Real>::derivative(Real, State x, std::span<Real> dx) const {
-  const Vector<Real> head = read(x);
-  this->model().forward(G_, A_, forward_);
-  this->model().coefficients(G_, forward_, gV_, gA_);
-  assemble(x, head, dx);
+void AttentionFlow<Real>::derivative(Real t, State x, std::span<Real> dx) const {
+  evaluate({.t = t, .x = x, .c = {}, .k = {}}, {}, false, dx);
+}
+
+template <class Real>
+void AttentionFlow<Real>::stage(const solvers::StagePoint<Real>& at, std::span<Real> y, bool keep,
+                                std::span<Real> dx) const {
+  evaluate(at, y, keep, dx);
 }
 
 template <class Real>
 void AttentionFlow<Real>::batch_derivative(State x, std::span<const Index> samples, std::span<Real> dx) const {
-  const Vector<Real> head = read(x);
-  this->model().forward(G_, A_, samples, forward_);
-  this->model().coefficients(G_, forward_, samples, gV_, gA_);
-  assemble(x, head, dx);
+  evaluate({.t = 0, .x = x, .c = {}, .k = {}}, {}, false, dx, samples);
 }
 
+/// The head, which every word needs, is formed first and stored, in y or (a point without terms) where it stands.
 template <class Real>
-Vector<Real> AttentionFlow<Real>::read(State x) const {
-  const Vector<Real> head = u(x), G = matrix(x, V).transpose() * head;
-  for (Index i = 0; i < n(); ++i) G_[static_cast<std::size_t>(words()[static_cast<std::size_t>(i)])] = G[i];
-  scores(x, A_);
-  return head;
-}
-
-template <class Real>
-void AttentionFlow<Real>::assemble(State x, const Vector<Real>& head, std::span<Real> dx) const {
+template <class... Batch>
+void AttentionFlow<Real>::evaluate(const solvers::StagePoint<Real>& at, std::span<Real> y, bool keep,
+                                   std::span<Real> dx, const Batch&... batch) const {
+  const std::size_t size = static_cast<std::size_t>(head_size());
+  if (!y.empty()) solvers::combine<Real>(at.x.first(size), at.c, at.k, y.first(size));
+  const Vector<Real> head = u(y.empty() ? at.x : State(y));
   const Rates<Real>& rho = this->rates();
-  const ConstMatrix W_V = matrix(x, V);
-  const Vector<Real> gV = held_part(gV_), p = W_V * gV;
-  head_derivative(p, dx);
-  Eigen::Map<Matrix<Real>>(dx.data() + begin(V), W_V.rows(), n()).noalias() = (rho.W_V * head) * gV.transpose();
-  Real *const dW_K = dx.data() + begin(K), *const dW_Q = dx.data() + begin(Q);
-  attention_derivative(x, gA_, dW_K, dW_Q);
-
-  const Index size = n() * kq_.rows();
-  Real power = rho.W * M() * p.squaredNorm() + rho.W_V * head.squaredNorm() * gV.squaredNorm();
-  if (rho.W_K > 0) power += ConstVector(dW_K, size).squaredNorm() / rho.W_K;
-  if (rho.W_Q > 0) power += ConstVector(dW_Q, size).squaredNorm() / rho.W_Q;
-  dx.back() = power;
+  const Real root = inverse_root<Real>(width());
+  const auto sums = gradient_({.at = at,
+                               .begin = {begin(V), begin(K), begin(Q)},
+                               .u = head,
+                               .root = root,
+                               .scale = {at.scale * rho.W_V, at.scale * root * rho.W_K, at.scale * root * rho.W_Q},
+                               .y = keep ? y.data() : nullptr,
+                               .dx = dx.data()},
+                              batch...);
+  head_derivative(at.scale * sums.p, dx);
+  dx.back() = at.scale * (rho.W * M() * sums.p.squaredNorm() + rho.W_V * head.squaredNorm() * sums.V +
+                          root * root * (rho.W_K * sums.K + rho.W_Q * sums.Q));
+  if (!keep) return;
+  const std::size_t last = at.x.size() - 1;
+  solvers::combine<Real>(at.x.subspan(last), at.c, at.k, y.subspan(last), last);
 }
 
 template <class Real>

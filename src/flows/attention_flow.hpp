@@ -3,6 +3,7 @@
 
 #include "flows/coordinates.hpp"
 #include "flows/pair_products.hpp"
+#include "flows/tiled_gradient.hpp"
 
 namespace gradflow {
 
@@ -25,6 +26,7 @@ class AttentionFlow : public Flow<Real> {
   std::vector<solvers::Block> blocks() const override;
   void derivative(Real t, State x, std::span<Real> dx) const override;
   std::vector<Real> initial_state() const override;
+  void stage(const solvers::StagePoint<Real>& at, std::span<Real> y, bool keep, std::span<Real> dx) const override;
   void batch_derivative(State x, std::span<const Index> samples, std::span<Real> dx) const override;
 
   void values(State x, std::span<Real> G) const override;
@@ -81,10 +83,9 @@ class AttentionFlow : public Flow<Real> {
   Real product(State x, Which first, Index k, Which second, Index l) const;
   Vector<Real> held_part(std::span<const Real> values) const;
 
-  /// Puts values and scores at x into G_ and A_; returns u.
-  Vector<Real> read(State x) const;
-  /// The derivative at x from u and the coefficients in gV_ and gA_.
-  void assemble(State x, const Vector<Real>& head, std::span<Real> dx) const;
+  template <class... Batch>
+  void evaluate(const solvers::StagePoint<Real>& at, std::span<Real> y, bool keep, std::span<Real> dx,
+                const Batch&... batch) const;
   /// W_K' and W_Q', in coordinates, rates included.
   void attention_derivative(State x, std::span<const Real> gA, Real* dW_K, Real* dW_Q) const;
 
@@ -94,9 +95,7 @@ class AttentionFlow : public Flow<Real> {
   PairProducts products_;
   SpanCoordinates<Real> uv_, kq_;
   OtherWords<Real> others_;
-  // Scratch of one evaluation; the result depends on the arguments alone.
-  mutable std::vector<Real> G_, A_, gV_, gA_;
-  mutable typename Model<Real>::Forward forward_;
+  TiledGradient<Real> gradient_;
 };
 
 }  // namespace gradflow

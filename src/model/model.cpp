@@ -71,47 +71,84 @@ std::span<const Index> WordPairs::of_sample(Index sample) const {
 }
 
 template <class Real>
+Real attend(std::span<const Index> counts, std::span<const Real> G, std::span<Real> P, std::span<Real> h) {
+  const std::size_t l = counts.size();
+  for (std::size_t q = 0; q < l; ++q) {  // scores less their maximum, so that the exponentials lie in (0, 1]
+    const std::span<Real> row = P.subspan(q * l, l);
+    const Real largest = *std::max_element(row.begin(), row.end());
+    for (Real& score : row) score -= largest;
+  }
+  exponentials<Real>(P);  // of the whole sample at once
+  Real F = 0;
+  for (std::size_t q = 0; q < l; ++q) {
+    const std::span<Real> row = P.subspan(q * l, l);
+    Real sum = 0, weighted = 0;
+    for (std::size_t k = 0; k < l; ++k) sum += row[k] *= Real(counts[k]);
+    for (std::size_t k = 0; k < l; ++k) {
+      row[k] /= sum;
+      weighted += row[k] * G[k];
+    }
+    h[q] = weighted;
+    F += Real(counts[q]) * weighted;
+  }
+  return F;
+}
+
+template <class Real>
+void coefficients(const Real& r, std::span<const Index> counts, std::span<const Real> G, std::span<const Real> h,
+                  std::span<Real> P, std::span<Real> gV) {
+  const std::size_t l = counts.size();
+  std::fill(gV.begin(), gV.end(), Real(0));
+  for (std::size_t q = 0; q < l; ++q) {
+    const Real weight = r * Real(counts[q]);
+    for (std::size_t k = 0; k < l; ++k) {
+      Real& entry = P[q * l + k];
+      entry *= weight;
+      gV[k] += entry;
+      entry *= G[k] - h[q];
+    }
+  }
+}
+
+template <class Real>
+Real residual(const Real& z) {
+  using std::exp;
+  const Real e = exp(z > 0 ? Real(-z) : z);  // e^{-|z|}
+  return (z > 0 ? e : Real(1)) / (1 + e);
+}
+
+template <class Real>
 void Model<Real>::forward(std::span<const Real> G, std::span<const Real> A, std::span<const Index> samples,
                           Forward& out) const {
   using std::exp;
   using std::log1p;
   const std::size_t n = samples.size();
-  out.attention.clear();
-  out.head.clear();
-  for (const Index i : samples) {  // scores less their maximum, so that the exponentials lie in (0, 1]
-    const std::span<const Index> pairs = pairs_.of_sample(i);
-    const std::size_t l = task_.bag(i).words.size();
-    for (std::size_t q = 0; q < l; ++q) {
-      Real largest = A[to_size(pairs[q * l])];
-      for (std::size_t k = 1; k < l; ++k) largest = std::max(largest, A[to_size(pairs[q * l + k])]);
-      for (std::size_t k = 0; k < l; ++k) out.attention.push_back(A[to_size(pairs[q * l + k])] - largest);
-    }
+  std::size_t pairs = 0, words = 0;
+  for (const Index i : samples) {
+    pairs += pairs_.of_sample(i).size();
+    words += task_.bag(i).words.size();
   }
-  exponentials<Real>(out.attention);  // of all samples at once: they are short, and exp is most of this function's work
-
+  out.attention.resize(pairs);
+  out.head.resize(words);
   for (auto* v : {&out.margin, &out.residual, &out.sample_loss}) v->resize(n);
   out.loss = 0;
-  Real* P = out.attention.data();
+  std::vector<Real> values;
+  Real *P = out.attention.data(), *h = out.head.data();
   for (std::size_t j = 0; j < n; ++j) {
     const Index i = samples[j];
     const Bag bag = task_.bag(i);
+    const std::span<const Index> pairs_of_sample = pairs_.of_sample(i);
     const std::size_t l = bag.words.size();
-    Real F = 0;
-    for (std::size_t q = 0; q < l; ++q, P += l) {
-      Real sum = 0, h = 0;
-      for (std::size_t k = 0; k < l; ++k) sum += P[k] *= Real(bag.counts[k]);
-      for (std::size_t k = 0; k < l; ++k) {
-        P[k] /= sum;
-        h += P[k] * G[to_size(bag.words[k])];
-      }
-      out.head.push_back(h);
-      F += Real(bag.counts[q]) * h;
-    }
-    const Real z = Real(task_.label(i)) * F, e = exp(z > 0 ? Real(-z) : z);  // e^{-|z|}
+    values.resize(l);
+    for (std::size_t k = 0; k < l; ++k) values[k] = G[to_size(bag.words[k])];
+    for (std::size_t pair = 0; pair < l * l; ++pair) P[pair] = A[to_size(pairs_of_sample[pair])];
+    const Real z = Real(task_.label(i)) * attend<Real>(bag.counts, values, {P, l * l}, {h, l});
     out.margin[j] = z;
-    out.residual[j] = (z > 0 ? e : Real(1)) / (1 + e);
-    out.sample_loss[j] = log1p(e) - (z > 0 ? Real(0) : z);
+    out.residual[j] = residual(z);
+    out.sample_loss[j] = log1p(exp(z > 0 ? Real(-z) : z)) - (z > 0 ? Real(0) : z);
     out.loss += out.sample_loss[j];
+    P += l * l;
+    h += l;
   }
   out.loss /= Real(n);
 }
@@ -121,28 +158,39 @@ void Model<Real>::coefficients(std::span<const Real> G, const Forward& forward, 
                                std::span<Real> gV, std::span<Real> gA) const {
   for (const Index word : task_.used_words()) gV[to_size(word)] = 0;
   std::fill(gA.begin(), gA.end(), Real(0));
-  const Real* P = forward.attention.data();
-  const Real* h = forward.head.data();
+  std::vector<Real> values, shares, entries;
+  const Real *P = forward.attention.data(), *h = forward.head.data();
   for (std::size_t j = 0; j < samples.size(); ++j) {
     const Index i = samples[j];
     const Bag bag = task_.bag(i);
     const std::span<const Index> pairs = pairs_.of_sample(i);
     const std::size_t l = bag.words.size();
+    values.resize(l);
+    shares.resize(l);
+    for (std::size_t k = 0; k < l; ++k) values[k] = G[to_size(bag.words[k])];
+    entries.assign(P, P + l * l);
     const Real r = Real(task_.label(i)) * forward.residual[j] / Real(samples.size());
-    for (std::size_t q = 0; q < l; ++q, P += l, ++h) {
-      for (std::size_t k = 0; k < l; ++k) {
-        const Real weight = r * Real(bag.counts[q]) * P[k];
-        const std::size_t word = to_size(bag.words[k]);
-        gV[word] += weight;
-        gA[to_size(pairs[q * l + k])] += weight * (G[word] - *h);
-      }
-    }
+    gradflow::coefficients<Real>(r, bag.counts, values, {h, l}, entries, shares);
+    for (std::size_t k = 0; k < l; ++k) gV[to_size(bag.words[k])] += shares[k];
+    for (std::size_t pair = 0; pair < l * l; ++pair) gA[to_size(pairs[pair])] += entries[pair];
+    P += l * l;
+    h += l;
   }
 }
 
-template class Model<double>;
-template class Model<Quad>;
-template class Model<Taylor<double, 1>>;
-template class Model<Taylor<double, 2>>;
+#define INSTANTIATE(Real)                                                                                       \
+  template Real attend(std::span<const Index>, std::span<const Real>, std::span<Real>, std::span<Real>);        \
+  template void coefficients(const Real&, std::span<const Index>, std::span<const Real>, std::span<const Real>, \
+                             std::span<Real>, std::span<Real>);                                                 \
+  template Real residual(const Real&);                                                                          \
+  template class Model<Real>;
+
+using Taylor1 = Taylor<double, 1>;
+using Taylor2 = Taylor<double, 2>;
+INSTANTIATE(double)
+INSTANTIATE(Quad)
+INSTANTIATE(Taylor1)
+INSTANTIATE(Taylor2)
+#undef INSTANTIATE
 
 }  // namespace gradflow

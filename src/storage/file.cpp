@@ -11,6 +11,7 @@
 #include <random>
 
 #include "storage/driver.hpp"
+#include "storage/seal.hpp"
 
 namespace gradflow::storage {
 
@@ -19,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr hsize_t memory_page = 4096;
-// HDF5 doubles the pause after each attempt, from 1 ns: 2 s in all. By default there are 100, which is for ever.
-constexpr unsigned read_attempts = 30;
 
 std::string system_reason() { return std::strerror(errno); }
 
@@ -109,7 +108,7 @@ File File::create(const fs::path& target, bool overwrite) {
   return file;
 }
 
-File File::open(const fs::path& path) {
+File File::open(const fs::path& path, unsigned attempts) {
   const Quiet quiet;
   const Place place{path.string(), ""};
   std::error_code error;
@@ -123,7 +122,7 @@ File File::open(const fs::path& path) {
   place.check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "open it");
   const bool unclosed = marked_open(path);
   // Of a closed file, which nobody writes, what cannot be read once is damaged.
-  if (unclosed) place.check(H5Pset_metadata_read_attempts(access.get(), read_attempts), "open it");
+  if (unclosed) place.check(H5Pset_metadata_read_attempts(access.get(), attempts), "open it");
   const unsigned mode = H5F_ACC_RDONLY | (unclosed ? H5F_ACC_SWMR_READ : 0U);
   File file(place, place.own(H5Fopen(path.c_str(), mode, access.get()), "open it as HDF5"));
   file.unclosed_ = unclosed;
@@ -193,6 +192,7 @@ void File::close() {
   const Quiet quiet;
   flush();
   if (!handle_.reset()) place_.fail_call("close it");
+  if (temporary_.empty()) write_seal(path_);
   lock_.reset();
 }
 

@@ -127,7 +127,9 @@ class File {
   /// overwritten, or is read-only, or another process is writing it, or its folder is missing or cannot be written.
   static File create(const std::filesystem::path& target, bool overwrite);
   /// For reading: a closed file, one that a writer has open (readable from publish() on), or one whose writer died.
-  static File open(const std::filesystem::path& path);
+  /// `attempts`: how often it then reads what does not seem whole. HDF5 doubles the pause after each, from 1 ns: 30 are
+  /// 2 s, its own 100 are for ever.
+  static File open(const std::filesystem::path& path, unsigned attempts = 30);
   File(File&& other) noexcept;
   File& operator=(File&&) = delete;
   /// Closes; what was not published is removed.
@@ -147,6 +149,7 @@ class File {
   void sync();
   /// Throws if the file's name no longer leads to this file: what is written now would be lost.
   void check_in_place() const;
+  /// Seals what was published (seal.hpp), and lets go of it.
   void close();
 
  private:

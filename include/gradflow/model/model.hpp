@@ -27,6 +27,22 @@ class WordPairs {
   std::vector<std::size_t> sample_begins_;
 };
 
+/// One sample's attention from its values and back, by position in a list of its l distinct words, whose counts c are
+/// given. `G` [l], `P` [l, l] query-major, `h` [l].
+
+/// P holds the scores and takes the attention; returns F = sum_q c_q h_q.
+template <class Real>
+Real attend(std::span<const Index> counts, std::span<const Real> G, std::span<Real> P, std::span<Real> h);
+
+/// gV(k) = r sum_q c_q P_q(k) and, in the place of P, gA(k,q) = r c_q P_q(k) (G(k) - h_q).
+template <class Real>
+void coefficients(const Real& r, std::span<const Index> counts, std::span<const Real> G, std::span<const Real> h,
+                  std::span<Real> P, std::span<Real> gV);
+
+/// g = 1 / (1 + e^z), free of overflow.
+template <class Real>
+Real residual(const Real& z);
+
 /// From the values G [d] and the scores A [pairs] to logits and margins, and from these to the gradient's coefficients
 /// (Yang et al. 2024, equation 1 and Appendix B). Never sees a weight matrix. Uses
 ///     P_iq(k) = c_ik e^{A(k,q)} / sum_k' c_ik' e^{A(k',q)},  h_iq = sum_k P_iq(k) G(k),

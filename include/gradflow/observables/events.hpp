@@ -45,9 +45,9 @@ class WatchedFlow final : public solvers::System<double> {
   void derivative(double t, std::span<const double> x, std::span<double> dx) const override {
     flow_.derivative(t, x, dx);
   }
-  void stage(double t, std::span<const double> x, std::span<const double> c, std::span<const double* const> k,
-             std::span<double> x_out, std::span<double> dx) const override {
-    flow_.stage(t, x, c, k, x_out, dx);
+  void stage(const solvers::StagePoint<double>& at, std::span<double> y, bool keep,
+             std::span<double> dx) const override {
+    flow_.stage(at, y, keep, dx);
   }
   std::vector<solvers::Event> events() const override;
   void event_values(double t, std::span<const double> x, std::span<double> values) const override;

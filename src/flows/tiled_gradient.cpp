@@ -1,0 +1,381 @@
+#include "flows/tiled_gradient.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <numeric>
+#include <solvers/combine.hpp>
+
+#include "flows/lanes.hpp"
+#include "flows/pair_products.hpp"
+#include "scalars.hpp"
+#include "taylor.hpp"
+
+namespace gradflow {
+namespace {
+
+std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
+
+constexpr std::size_t most_terms = 16;  // of a stage: those of every explicit method here
+constexpr Index most_chunks = 16;       // of samples: enough for the threads of one machine's memory channels
+
+template <class Real>
+Real size_of(const Real& x) {
+  return x < 0 ? Real(-x) : x;
+}
+
+template <class Real>
+void put_tail(Real* out, Index size, const lanes::Lane<Real>& lane, const Real& scale, bool add) {
+  for (Index i = 0; i < size; ++i) out[i] = add ? Real(out[i] + scale * lane[i]) : Real(scale * lane[i]);
+}
+
+/// out[r .. r + width) = scale lane, or += where it adds, as far as the vector of `rows` goes. Always inline: called,
+/// it would take the lane out of its register.
+template <class Real>
+[[gnu::always_inline]] inline void put(Real* out, Index r, Index rows, const lanes::Lane<Real>& lane, const Real& scale,
+                                       bool add) {
+  if (rows - r >= lanes::width && !add)
+    Eigen::Map<lanes::Lane<Real>>(out + r) = scale * lane;
+  else if (rows > r)
+    put_tail(out + r, std::min(lanes::width, rows - r), lane, scale, add);
+}
+
+}  // namespace
+
+template <class Real>
+TiledGradient<Real>::TiledGradient(const Model<Real>& model, std::span<const Index> words, Index rows_V, Index rows_KQ)
+    : model_(model),
+      columns_(std::ssize(words)),
+      rows_V_(rows_V),
+      rows_KQ_(rows_KQ),
+      all_(to_size(model.task().samples())) {
+  const Task& task = model.task();
+  std::iota(all_.begin(), all_.end(), Index{0});
+  const std::vector<Index> place = places(words, task.words());
+  std::vector<Index> uses(to_size(task.words()), 0), shared(uses.size(), -1);
+  for (const Index i : all_)
+    for (const Index word : task.bag(i).words) ++uses[to_size(word)];
+  for (const Index word : words) {
+    if (uses[to_size(word)] < 2) continue;
+    shared[to_size(word)] = std::ssize(shared_columns_);
+    shared_columns_.push_back(place[to_size(word)]);
+  }
+
+  // The pairs of shared words, by query; each occurs both ways.
+  std::vector<Index> number(to_size(model.pairs().size()), -1);
+  begins_.push_back(0);
+  const std::span<const Index> queries = model.pairs().queries();
+  for (Index j = 0; j < std::ssize(queries); ++j) {
+    if (shared[to_size(queries[to_size(j)])] < 0) continue;
+    for (Index pair = model.pairs().begin(j); pair < model.pairs().begin(j + 1); ++pair) {
+      const Index partner = shared[to_size(model.pairs().key(pair))];
+      if (partner < 0) continue;
+      number[to_size(pair)] = std::ssize(partners_);
+      partners_.push_back(partner);
+    }
+    begins_.push_back(std::ssize(partners_));
+  }
+  for (Index word = 0; word < std::ssize(shared_columns_); ++word)
+    for (Index pair = begins_[to_size(word)]; pair < begins_[to_size(word + 1)]; ++pair) {
+      const Index other = partners_[to_size(pair)];
+      const auto from = partners_.begin() + begins_[to_size(other)],
+                 to = partners_.begin() + begins_[to_size(other + 1)];
+      mirror_.push_back(std::lower_bound(from, to, word) - partners_.begin());
+    }
+
+  Index most_own = 0, all_own = 0;
+  std::size_t longest = 0;
+  for (const Index i : all_) {
+    const Bag bag = task.bag(i);
+    const std::span<const Index> pairs = model.pairs().of_sample(i);
+    std::vector<std::size_t> order(bag.words.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const auto is_own = [&](std::size_t k) { return shared[to_size(bag.words[k])] < 0; };
+    const auto own_end = std::stable_partition(order.begin(), order.end(), is_own);
+    Sample sample{.columns = {}, .counts = {}, .own = own_end - order.begin(), .shared = {}, .pairs = {}};
+    for (const std::size_t k : order) {
+      sample.columns.push_back(place[to_size(bag.words[k])]);
+      sample.counts.push_back(bag.counts[k]);
+      if (!is_own(k)) sample.shared.push_back(shared[to_size(bag.words[k])]);
+    }
+    for (auto q = own_end; q != order.end(); ++q)
+      for (auto k = own_end; k != order.end(); ++k)
+        sample.pairs.push_back(number[to_size(pairs[*q * order.size() + *k])]);
+    most_own = std::max(most_own, sample.own);
+    all_own += sample.own;
+    longest = std::max(longest, order.size());
+    samples_.push_back(std::move(sample));
+  }
+
+  // Every chunk has its own sums for the shared words: no more of them than the words of single samples pay for.
+  const Index words_shared = std::ssize(shared_columns_), pairs_shared = std::ssize(partners_);
+  const Index rows = std::max<Index>(rows_V + 2 * rows_KQ, 1);
+  const Index chunks = std::clamp<Index>(all_own / (8 * (words_shared + pairs_shared / rows + 1)), 1, most_chunks);
+  chunks_.resize(to_size(std::min(chunks, task.samples())));
+  const Index padded_V = lanes::padded(rows_V), padded_KQ = lanes::padded(rows_KQ);
+  for (Chunk& chunk : chunks_) {
+    chunk.p.resize(padded_V);
+    chunk.gV.resize(words_shared);
+    chunk.gA.resize(partners_.size());
+    chunk.dK.resize(padded_KQ, all_own > 0 ? words_shared : 0);
+    chunk.dQ.resize(padded_KQ, all_own > 0 ? words_shared : 0);
+  }
+  V_.setZero(padded_V, words_shared);
+  K_.setZero(padded_KQ, words_shared);
+  Q_.setZero(padded_KQ, words_shared);
+  u_.setZero(padded_V);
+  G_.resize(words_shared);
+  A_.resize(partners_.size());
+  gA_mirrored_.resize(partners_.size());
+  for (const Index partner : partners_) {
+    partner_K_.push_back(K_.col(partner).data());
+    partner_Q_.push_back(Q_.col(partner).data());
+  }
+  tiles_.push_back({.V = Matrix<Real>::Zero(padded_V, most_own),
+                    .K = Matrix<Real>::Zero(padded_KQ, most_own),
+                    .Q = Matrix<Real>::Zero(padded_KQ, most_own),
+                    .columns_V = {},
+                    .columns_K = std::vector<const Real*>(longest),
+                    .columns_Q = std::vector<const Real*>(longest),
+                    .G = std::vector<Real>(longest),
+                    .h = std::vector<Real>(longest),
+                    .P = std::vector<Real>(longest * longest),
+                    .gV = std::vector<Real>(longest)});
+  use(std::make_shared<solvers::Workers>());
+}
+
+template <class Real>
+void TiledGradient<Real>::use(std::shared_ptr<solvers::Workers> workers) {
+  workers_ = std::move(workers);
+  tiles_.resize(static_cast<std::size_t>(workers_->threads()), Tile(tiles_.front()));
+  for (Tile& tile : tiles_) {
+    tile.columns_V.clear();
+    for (Index j = 0; j < tile.V.cols(); ++j) tile.columns_V.push_back(tile.V.col(j).data());
+  }
+}
+
+/// A column of the stage's point, and its copy in the state where that is wanted.
+template <class Real>
+void TiledGradient<Real>::form(const Request& request, Index begin, Index rows, Index column, Real* out) const {
+  const std::size_t at = to_size(begin + column * rows), size = to_size(rows);
+  solvers::combine<Real>(request.at.x.subspan(at, size), request.at.c, request.at.k, {out, size}, at);
+  if (request.y) std::copy_n(out, size, request.y + at);
+}
+
+/// W_V' = u gV^T: a column and a row of a term say all of it, so that the terms, which fill most of a stage's memory
+/// traffic, need not be read whole.
+template <class Real>
+void TiledGradient<Real>::find_factors(const Request& request) const {
+  factors_.clear();
+  const auto largest = [](Index count, auto entry) {
+    Index at = 0;
+    for (Index i = 1; i < count; ++i)
+      if (size_of<Real>(entry(i)) > size_of<Real>(entry(at))) at = i;
+    return at;
+  };
+  const Index row = largest(rows_V_, [&](Index i) { return request.u[i]; });  // any will do where u_j is not small
+  if (!request.at.unmixed || request.at.c.size() > most_terms) return;
+  for (std::size_t j = 0; j < request.at.c.size(); ++j) {
+    const Eigen::Map<const Matrix<Real>> term(request.at.k[j] + request.begin.V, rows_V_, columns_);
+    const Index column = largest(columns_, [&](Index i) { return term(row, i); });
+    const Real pivot = term(row, column);
+    // Division by so little would lose digits; so would a row of zeros.
+    const bool sound = size_of(pivot) > std::numeric_limits<Real>::min() / std::numeric_limits<Real>::epsilon();
+    factors_.push_back({sound ? Vector<Real>((request.at.c[j] / pivot) * term.col(column)) : Vector<Real>(),
+                        request.at.k[j] + request.begin.V + row});
+  }
+}
+
+/// As `form`, by the factors.
+template <class Real>
+void TiledGradient<Real>::form_V(const Request& request, Index column, Real* out) const {
+  if (factors_.empty()) return form(request, request.begin.V, rows_V_, column, out);
+  const std::size_t at = to_size(request.begin.V + column * rows_V_), size = to_size(rows_V_), terms = factors_.size();
+  std::array<Real, most_terms> c;
+  std::array<const Real*, most_terms> k;
+  for (std::size_t j = 0; j < terms; ++j) {
+    const Factor& factor = factors_[j];
+    const bool whole = factor.u.size() == 0;
+    c[j] = whole ? request.at.c[j] : factor.row[column * rows_V_];
+    k[j] = whole ? request.at.k[j] + at : factor.u.data();
+  }
+  solvers::combine<Real>(request.at.x.subspan(at, size), {c.data(), terms}, {k.data(), terms}, {out, size});
+  if (request.y) std::copy_n(out, size, request.y + at);
+}
+
+template <class Real>
+void TiledGradient<Real>::form_shared(const Request& request, Index word) const {
+  const Index column = shared_columns_[to_size(word)];
+  form_V(request, column, V_.col(word).data());
+  form(request, request.begin.K, rows_KQ_, column, K_.col(word).data());
+  form(request, request.begin.Q, rows_KQ_, column, Q_.col(word).data());
+  const Real *const u = u_.data(), *const v = V_.col(word).data();
+  lanes::dots<Real>(&u, 0, 1, &v, 0, 1, u_.size(), Real(1), &G_[word], 1);
+}
+
+template <class Real>
+void TiledGradient<Real>::score_shared(const Request& request, Index word) const {
+  const Index from = begins_[to_size(word)], to = begins_[to_size(word + 1)];
+  const Real* const query = Q_.col(word).data();
+  lanes::dots<Real>(&query, 0, 1, partner_K_.data() + from, 0, to - from, K_.rows(), request.root, A_.data() + from, 1);
+}
+
+template <class Real>
+void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weight, bool add, Tile& tile,
+                                     Chunk& chunk) const {
+  const Sample& sample = samples_[to_size(i)];
+  const Index l = std::ssize(sample.columns), own = sample.own, shared = l - own;
+  const std::span<Real> G(tile.G.data(), to_size(l)), h(tile.h.data(), G.size()), P(tile.P.data(), G.size() * G.size()),
+      gV(tile.gV.data(), G.size());
+  const Real **const K = tile.columns_K.data(), **const Q = tile.columns_Q.data();
+  // Matrix by matrix: the columns of a sample's own words mostly stand side by side, and memory is read ahead.
+  for (Index a = 0; a < own; ++a) form_V(request, sample.columns[to_size(a)], tile.V.col(a).data());
+  const auto form_own = [&](Index begin, Matrix<Real>& out) {
+    for (Index a = 0; a < own; ++a) form(request, begin, rows_KQ_, sample.columns[to_size(a)], out.col(a).data());
+  };
+  form_own(request.begin.K, tile.K);
+  form_own(request.begin.Q, tile.Q);
+  for (Index a = 0; a < own; ++a) {
+    K[a] = tile.K.col(a).data();
+    Q[a] = tile.Q.col(a).data();
+  }
+  for (Index a = own; a < l; ++a) {
+    const Index word = sample.shared[to_size(a - own)];
+    G[to_size(a)] = G_[word];
+    K[a] = K_.col(word).data();
+    Q[a] = Q_.col(word).data();
+  }
+  const Real* const u = u_.data();
+  lanes::dots<Real>(&u, 0, 1, tile.columns_V.data(), 0, own, u_.size(), Real(1), G.data(), 1);
+  lanes::dots<Real>(Q, 0, own, K, 0, l, K_.rows(), request.root, P.data(), l);
+  lanes::dots<Real>(Q, own, l, K, 0, own, K_.rows(), request.root, P.data(), l);
+  for (Index q = 0; q < shared; ++q)
+    for (Index k = 0; k < shared; ++k)
+      P[to_size((own + q) * l + own + k)] = A_[to_size(sample.pairs[to_size(q * shared + k)])];
+
+  const Real y = Real(model_.task().label(i)), F = attend<Real>(sample.counts, G, P, h);
+  coefficients<Real>(weight * y * residual<Real>(y * F), sample.counts, G, h, P, gV);
+
+  lanes::sums<Real>(
+      gV.data(), 0, 1, 0, 1, tile.columns_V.data(), 0, own, u_.size(),
+      [&](Index, Index r, const auto& lane) { chunk.p.template segment<lanes::width>(r).array() += lane; });
+  for (Index a = 0; a < own; ++a) {
+    const Real& value = gV[to_size(a)];
+    Eigen::Map<Vector<Real>> to(request.dx + request.begin.V + sample.columns[to_size(a)] * rows_V_, rows_V_);
+    if (add)
+      to += (request.scale.V * value) * request.u;
+    else
+      to = (request.scale.V * value) * request.u;
+    chunk.V += value * value;
+  }
+  for (Index a = own; a < l; ++a) chunk.gV[sample.shared[to_size(a - own)]] += gV[to_size(a)];
+  for (Index q = 0; q < shared; ++q)
+    for (Index k = 0; k < shared; ++k)
+      chunk.gA[to_size(sample.pairs[to_size(q * shared + k)])] += P[to_size((own + q) * l + own + k)];
+
+  // dK_k = sum_q gA(k, q) Q_q and dQ_q = sum_k gA(k, q) K_k; gA stands query-major.
+  const auto products = [&](Index by_row, Index by_term, const Real* const* terms, Index begin, const Real& scale,
+                            Real& squares, Matrix<Real>& of_shared) {
+    lanes::Lane<Real> squared = lanes::Lane<Real>::Zero();
+    lanes::sums<Real>(
+        P.data(), by_row, by_term, 0, own, terms, 0, l, K_.rows(), [&](Index a, Index r, const auto& lane) {
+          squared += lane * lane;
+          put<Real>(request.dx + begin + sample.columns[to_size(a)] * rows_KQ_, r, rows_KQ_, lane, scale, add);
+        });
+    squares += squared.sum();
+    if (own > 0)
+      lanes::sums<Real>(
+          P.data(), by_row, by_term, own, l, terms, 0, own, K_.rows(), [&](Index a, Index r, const auto& lane) {
+            of_shared.col(sample.shared[to_size(a - own)]).template segment<lanes::width>(r).array() += lane;
+          });
+  };
+  products(1, l, Q, request.begin.K, request.scale.K, chunk.K, chunk.dK);
+  products(l, 1, K, request.begin.Q, request.scale.Q, chunk.Q, chunk.dQ);
+}
+
+template <class Real>
+void TiledGradient<Real>::finish_shared(const Request& request, Index word, Chunk& total) const {
+  const Index from = begins_[to_size(word)], to = begins_[to_size(word + 1)], column = shared_columns_[to_size(word)];
+  Eigen::Map<Vector<Real>>(request.dx + request.begin.V + column * rows_V_, rows_V_) =
+      (request.scale.V * total.gV[word]) * request.u;
+  const auto products = [&](const Real* g, const Real* const* terms, Index begin, const Real& scale,
+                            Matrix<Real>& sum) {
+    Real* const out = request.dx + begin + column * rows_KQ_;
+    lanes::sums<Real>(g + from, 0, 1, 0, 1, terms + from, 0, to - from, K_.rows(),
+                      [&](Index, Index r, lanes::Lane<Real> lane) {
+                        if (sum.cols() > 0) lane += sum.col(word).template segment<lanes::width>(r).array();
+                        put<Real>(out, r, rows_KQ_, lane, scale, false);
+                      });
+  };
+  products(gA_mirrored_.data(), partner_Q_.data(), request.begin.K, request.scale.K, total.dK);
+  products(total.gA.data(), partner_K_.data(), request.begin.Q, request.scale.Q, total.dQ);
+}
+
+template <class Real>
+auto TiledGradient<Real>::run(const Request& request, std::span<const Index> samples, bool batch) const -> Sums {
+  const Index words = std::ssize(shared_columns_), chunks = std::ssize(chunks_), n = std::ssize(samples);
+  u_.head(rows_V_) = request.u;
+  find_factors(request);
+  // A word costs little: several at a time.
+  const auto for_each_word = [&](auto work) {
+    constexpr Index block = 16;
+    workers_->for_each((words + block - 1) / block, [&](Index item, int) {
+      for (Index word = item * block; word < std::min(words, (item + 1) * block); ++word) work(word);
+    });
+  };
+  for_each_word([&](Index word) { form_shared(request, word); });
+  for_each_word([&](Index word) { score_shared(request, word); });
+  if (batch) {  // words of other samples stand still
+    const auto clear = [&](Index begin, Index rows) { std::fill_n(request.dx + begin, rows * columns_, Real(0)); };
+    clear(request.begin.V, rows_V_);
+    clear(request.begin.K, rows_KQ_);
+    clear(request.begin.Q, rows_KQ_);
+  }
+  workers_->for_each(chunks, [&](Index item, int thread) {
+    Chunk& chunk = chunks_[to_size(item)];
+    chunk.p.setZero();
+    chunk.gV.setZero();
+    std::fill(chunk.gA.begin(), chunk.gA.end(), Real(0));
+    chunk.dK.setZero();
+    chunk.dQ.setZero();
+    chunk.V = chunk.K = chunk.Q = 0;
+    for (Index j = item * n / chunks; j < (item + 1) * n / chunks; ++j)
+      add_sample(request, samples[to_size(j)], 1 / Real(n), batch, tiles_[static_cast<std::size_t>(thread)], chunk);
+  });
+  Chunk& total = chunks_.front();
+  for (Index item = 1; item < chunks; ++item) {
+    const Chunk& chunk = chunks_[to_size(item)];
+    total.p += chunk.p;
+    total.gV += chunk.gV;
+    for (std::size_t pair = 0; pair < total.gA.size(); ++pair) total.gA[pair] += chunk.gA[pair];
+    total.dK += chunk.dK;
+    total.dQ += chunk.dQ;
+    total.V += chunk.V;
+    total.K += chunk.K;
+    total.Q += chunk.Q;
+  }
+  for (std::size_t pair = 0; pair < total.gA.size(); ++pair) gA_mirrored_[pair] = total.gA[to_size(mirror_[pair])];
+  for_each_word([&](Index word) { finish_shared(request, word, total); });
+
+  Sums sums{.p = total.p.head(rows_V_) + V_.topRows(rows_V_) * total.gV,
+            .V = total.V + total.gV.squaredNorm(),
+            .K = total.K,
+            .Q = total.Q};
+  const auto squares = [&](Index begin, const Real& scale) -> Real {
+    Real sum = 0;
+    if (!(scale > 0)) return sum;
+    for (const Index column : shared_columns_)
+      sum += Eigen::Map<const Vector<Real>>(request.dx + begin + column * rows_KQ_, rows_KQ_).squaredNorm();
+    return sum / (scale * scale);
+  };
+  sums.K += squares(request.begin.K, request.scale.K);
+  sums.Q += squares(request.begin.Q, request.scale.Q);
+  return sums;
+}
+
+template class TiledGradient<double>;
+template class TiledGradient<Quad>;
+template class TiledGradient<Taylor<double, 1>>;
+template class TiledGradient<Taylor<double, 2>>;
+
+}  // namespace gradflow

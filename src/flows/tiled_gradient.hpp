@@ -1,0 +1,105 @@
+#pragma once
+#include <gradflow/flows/weights.hpp>
+#include <gradflow/model/model.hpp>
+
+#include <memory>
+#include <solvers/system.hpp>
+#include <solvers/workers.hpp>
+
+namespace gradflow {
+
+/// The derivative of W_V, W_K and W_Q at a stage of a Runge-Kutta method, a tile of memory at a time. A word that
+/// stands in one sample only (most fillers of a large task) is touched once: its columns are formed from the stage's
+/// terms, multiplied, and their derivatives written, while they are in the nearest cache. Words that several samples
+/// share come first and last. Of the stage's point nothing need be stored.
+///
+/// The sums have a fixed order, whatever the number of threads.
+template <class Real>
+class TiledGradient {
+ public:
+  /// `words`: those whose columns the state holds, ascending; each column of W_V has rows_V numbers, of W_K and W_Q
+  /// rows_KQ. The model must outlive this.
+  TiledGradient(const Model<Real>& model, std::span<const Index> words, Index rows_V, Index rows_KQ);
+
+  /// One value for each of the three matrices.
+  template <class Value>
+  struct PerTable {
+    Value V, K, Q;
+  };
+  struct Request {
+    const solvers::StagePoint<Real>& at;
+    PerTable<Index> begin;  ///< where the matrices begin in the state
+    const Vector<Real>& u;  ///< at the stage's point, [rows_V]
+    Real root;              ///< 1 / sqrt(m)
+    PerTable<Real> scale;   ///< of the derivatives: rates, and the point's
+    Real* y;                ///< where the point goes; null: it is not wanted
+    Real* dx;
+  };
+  struct Sums {
+    Vector<Real> p;            ///< W_V gV, [rows_V]
+    Real V = 0, K = 0, Q = 0;  ///< |gV|^2, |gA^T-products|^2: squared speeds before `scale` (of V: over |u|^2)
+  };
+  /// Of all samples.
+  Sums operator()(const Request& request) const { return run(request, all_, false); }
+  /// As if the task had these samples alone.
+  Sums operator()(const Request& request, std::span<const Index> batch) const { return run(request, batch, true); }
+
+  /// Threads for all later calls; the default is none beside the caller.
+  void use(std::shared_ptr<solvers::Workers> workers);
+
+ private:
+  struct Sample {
+    std::vector<Index> columns;  // [l] in the state; words of this sample alone first
+    std::vector<Index> counts;   // [l]
+    Index own;                   // how many are of this sample alone
+    std::vector<Index> shared;   // [l - own] places among the shared words
+    std::vector<Index> pairs;    // [l - own, l - own] places among the pairs of shared words, query-major
+  };
+  /// What a thread works in: the columns of one sample.
+  struct Tile {
+    Matrix<Real> V, K, Q;  // [padded rows, most own words of a sample]
+    std::vector<const Real*> columns_V, columns_K, columns_Q;
+    std::vector<Real> G, h, P, gV;
+  };
+  /// What a run of samples adds to the shared words.
+  struct Chunk {
+    Vector<Real> p, gV;    // [padded rows], [shared]
+    std::vector<Real> gA;  // [pairs of shared words]
+    Matrix<Real> dK, dQ;   // [padded rows, shared]
+    Real V, K, Q;          // squares
+  };
+
+  Sums run(const Request& request, std::span<const Index> samples, bool batch) const;
+  void find_factors(const Request& request) const;
+  void form_V(const Request& request, Index column, Real* out) const;
+  void form_shared(const Request& request, Index word) const;
+  void score_shared(const Request& request, Index word) const;
+  void add_sample(const Request& request, Index sample, Real weight, bool add, Tile& tile, Chunk& chunk) const;
+  void finish_shared(const Request& request, Index word, Chunk& total) const;
+  void form(const Request& request, Index begin, Index rows, Index column, Real* out) const;
+
+  const Model<Real>& model_;
+  Index columns_, rows_V_, rows_KQ_;
+  std::vector<Index> all_;
+  std::vector<Sample> samples_;
+  std::vector<Index> shared_columns_;  // in the state
+  // Pairs of shared words that share a sample: of the word w, partners [begins_[w], begins_[w + 1]).
+  std::vector<Index> partners_, begins_, mirror_;
+  std::shared_ptr<solvers::Workers> workers_;
+
+  // Scratch of one evaluation; the result depends on the arguments alone.
+  mutable Matrix<Real> V_, K_, Q_;  // columns of the shared words, padded
+  mutable Vector<Real> u_, G_;      // u padded; values of the shared words
+  mutable std::vector<Real> A_, gA_, gA_mirrored_;
+  std::vector<const Real*> partner_K_, partner_Q_;  // columns of the partners
+  /// The stage's terms of W_V, each of which is an outer product: c u_j, and where g_j stands, one entry a column.
+  struct Factor {
+    Vector<Real> u;   // [rows_V]; empty where the term has to be read whole
+    const Real* row;  // of the first column
+  };
+  mutable std::vector<Factor> factors_;
+  mutable std::vector<Tile> tiles_;    // one a thread
+  mutable std::vector<Chunk> chunks_;  // as many whatever the threads
+};
+
+}  // namespace gradflow

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bash cmake/install-packages.sh build [tests] [coverage]
+# bash cmake/install-packages.sh build [tests] [coverage] [fuzz] [bench] [torch]
 # Installs what gradflow is built from (and its tests need) on Debian 12 or a relative of it. Says first what and why; does
 # nothing where everything is there already.
 set -euo pipefail
@@ -10,11 +10,17 @@ declare -A packages=(
   [tests]="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-h5py python3-h5netcdf python3-ipykernel
            python3-matplotlib python3-nbclient python3-pandas python3-pytest python3-scipy python3-xarray"
   [coverage]="gcovr"
+  [fuzz]="clang-14 libclang-rt-14-dev"
+  [bench]="libbenchmark-dev libopenblas0-serial python3 python3-h5py python3-matplotlib python3-numpy python3-scipy"
+  [torch]="python3-torch"
 )
 declare -A purpose=(
   [build]="to compile gradflow (compiler, CMake, libraries)"
   [tests]="to test it (GoogleTest, RapidCheck; Python, to read files, compute the same independently, run the notebooks)"
   [coverage]="to report which lines the tests reach"
+  [fuzz]="to give the readers any bytes at all (Clang with libFuzzer)"
+  [bench]="to measure speed (Google Benchmark; SciPy on a fast BLAS to compare with; Matplotlib for the pictures)"
+  [torch]="to compare with PyTorch"
 )
 
 if ! command -v dpkg-query apt-get >/dev/null; then

@@ -11,7 +11,9 @@ const Method dop853{.name = "dop853",
                     .evaluations = 12,
                     .rejected = 12,
                     .dense_output = true,
-                    .source = "Hairer, Norsett, Wanner 1993, DOP853 (after Dormand, Prince)"};
+                    .source = "Hairer, Norsett, Wanner 1993, DOP853 (after Dormand, Prince)",
+                    .use = "rtol 1e-7 and smaller, few events and records",
+                    .dense_evaluations = 3};
 
 namespace {
 

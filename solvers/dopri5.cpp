@@ -11,7 +11,8 @@ const Method dopri5{.name = "dopri5",
                     .evaluations = 6,
                     .rejected = 6,
                     .dense_output = true,
-                    .source = "Dormand, Prince 1980; dense output: Hairer, Norsett, Wanner 1993"};
+                    .source = "Dormand, Prince 1980; dense output: Hairer, Norsett, Wanner 1993",
+                    .use = "rtol 1e-4 to 1e-9: the default, events and records included"};
 
 namespace {
 

@@ -4,7 +4,9 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <limits>
+#include <solvers/workers.hpp>
 #include <stdexcept>
+#include <utility>
 
 #include "quad.ipp"
 
@@ -71,28 +73,50 @@ template <class LengthOfError>
 Real ErrorNorm<Real>::largest_ratio(LengthOfError length_of_error, std::span<const Real> x_old,
                                     std::span<const Real> x_new) const {
   using std::isfinite;
-  Real largest = 0;
-  bool finite = true;
-  for_each_vector([&](const Block& block, Index at, Index, Index length) {
-    const Real e = length_of_error(at, length), before = length_of(x_old.data() + at, length),
+  const auto ratio = [&](const Block& block, Index at, Index length, Scratch& scratch) -> Real {
+    const Real e = length_of_error(at, length, scratch), before = length_of(x_old.data() + at, length),
                after = length_of(x_new.data() + at, length);
-    finite = finite && isfinite(e) && isfinite(after);
-    if (!block.measured || e == 0) return;  // e == 0: also where the scale is 0
-    const Real ratio = e / scale(block, before, after);
-    if (ratio > largest) largest = ratio;
+    if (!isfinite(e) || !isfinite(after)) return std::numeric_limits<Real>::quiet_NaN();
+    if (!block.measured || e == 0) return 0;  // e == 0: also where the scale is 0
+    return e / scale(block, before, after);
+  };
+  // A NaN, once there, stays.
+  const auto larger = [](const Real& now, const Real& before) { return now > before || now != now ? now : before; };
+  Real largest = 0;
+  if (workers_ == nullptr || workers_->threads() == 1) {
+    Scratch scratch;
+    for_each_vector([&](const Block& block, Index at, Index, Index length) {
+      largest = larger(ratio(block, at, length, scratch), largest);
+    });
+    return largest;
+  }
+  std::vector<std::pair<const Block*, Index>> vectors;
+  for_each_vector([&](const Block& block, Index at, Index, Index) { vectors.emplace_back(&block, at); });
+  const auto threads = static_cast<std::size_t>(workers_->threads());
+  std::vector<Scratch> scratch(threads);
+  std::vector<Real> of_thread(threads, Real(0));
+  constexpr Index at_once = 32;
+  workers_->for_each((std::ssize(vectors) + at_once - 1) / at_once, [&](Index item, int thread) {
+    const auto t = static_cast<std::size_t>(thread);
+    for (Index v = item * at_once; v < std::min((item + 1) * at_once, std::ssize(vectors)); ++v) {
+      const auto [block, at] = vectors[static_cast<std::size_t>(v)];
+      of_thread[t] = larger(ratio(*block, at, block->vector_length(), scratch[t]), of_thread[t]);
+    }
   });
-  return finite ? largest : std::numeric_limits<Real>::quiet_NaN();
+  for (const Real& one : of_thread) largest = larger(one, largest);
+  return largest;
 }
 
 template <class Real>
 Real ErrorNorm<Real>::operator()(std::span<const Real> error, std::span<const Real> x_old,
                                  std::span<const Real> x_new) const {
-  return largest_ratio([&](Index at, Index length) { return length_of(error.data() + at, length); }, x_old, x_new);
+  return largest_ratio([&](Index at, Index length, Scratch&) { return length_of(error.data() + at, length); }, x_old,
+                       x_new);
 }
 
 /// Of the vector that begins at `at`, before it counts less; returns how much less.
 template <class Real>
-Real ErrorNorm<Real>::form(const CombinedError<Real>& error, Index at, std::span<Real> out) const {
+Real ErrorNorm<Real>::form(const CombinedError<Real>& error, Index at, std::span<Real> out, Scratch& scratch) const {
   using std::sqrt;
   const auto sum = [&](std::span<const Real> c, std::span<Real> into) {
     combine<Real>({}, c, error.k, into, static_cast<std::size_t>(at));
@@ -100,27 +124,28 @@ Real ErrorNorm<Real>::form(const CombinedError<Real>& error, Index at, std::span
   };
   const Real length = sum(error.c, out);
   if (error.lower.empty() || length == 0) return 1;
-  lower_.resize(out.size());
-  const Real ratio = sum(error.lower, lower_) / length;
+  scratch.lower.resize(out.size());
+  const Real ratio = sum(error.lower, scratch.lower) / length;
   return 1 / sqrt(1 + ratio * ratio / 100);
 }
 
 template <class Real>
 Real ErrorNorm<Real>::operator()(const CombinedError<Real>& error, std::span<const Real> x_old,
                                  std::span<const Real> x_new) const {
-  const auto length_of_error = [&](Index at, Index length) -> Real {
-    error_.resize(static_cast<std::size_t>(length));
-    const Real counts = form(error, at, error_);
-    return counts * length_of(error_.data(), length);
+  const auto length_of_error = [&](Index at, Index length, Scratch& scratch) -> Real {
+    scratch.error.resize(static_cast<std::size_t>(length));
+    const Real counts = form(error, at, scratch.error, scratch);
+    return counts * length_of(scratch.error.data(), length);
   };
   return largest_ratio(length_of_error, x_old, x_new);
 }
 
 template <class Real>
 void ErrorNorm<Real>::form(const CombinedError<Real>& error, std::span<Real> out) const {
+  Scratch scratch;
   for_each_vector([&](const Block&, Index at, Index, Index length) {
     const std::span<Real> vector = out.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(length));
-    const Real counts = form(error, at, vector);
+    const Real counts = form(error, at, vector, scratch);
     for (Real& component : vector) component *= counts;
   });
 }

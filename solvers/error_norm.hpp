@@ -36,6 +36,9 @@ class ErrorNorm {
   /// Throws std::invalid_argument unless rtol and atol are finite, not negative and not both 0.
   ErrorNorm(std::vector<Block> blocks, Tolerances<Real> tolerances);
 
+  /// Threads that share the work from now on; null: the caller alone.
+  void use(Workers* workers) { workers_ = workers; }
+
   /// NaN when any component of `error` or `x_new`, measured or not, is not finite. Spans of the system's dimension.
   Real operator()(std::span<const Real> error, std::span<const Real> x_old, std::span<const Real> x_new) const;
 
@@ -52,16 +55,20 @@ class ErrorNorm {
   static const char* description();  ///< the formula above, for files
 
  private:
+  struct Scratch {
+    std::vector<Real> error, lower;  // of one vector
+  };
+
   template <class Visit>
   void for_each_vector(Visit visit) const;
-  Real form(const CombinedError<Real>& error, Index at, std::span<Real> out) const;
+  Real form(const CombinedError<Real>& error, Index at, std::span<Real> out, Scratch& scratch) const;
   template <class LengthOfError>
   Real largest_ratio(LengthOfError length_of_error, std::span<const Real> x_old, std::span<const Real> x_new) const;
   Real scale(const Block& block, Real norm_old, Real norm_new) const;
 
   std::vector<Block> blocks_;
   Tolerances<Real> tolerances_;
-  mutable std::vector<Real> error_, lower_;  // scratch: one vector's
+  Workers* workers_ = nullptr;
 };
 
 }  // namespace solvers

@@ -114,7 +114,9 @@ Real ExplicitRungeKutta<Real>::attempt(Real tau_next) {
   evaluate(step_, end_, tau_next, h, this->x_, this->other_x_, &this->other_dx_);
   const Real ratio = this->norm_(error_estimate(step_, h), this->view(this->x_), this->view(this->other_x_));
   // The next step's first stage: known to be finite before this one is taken, or the state would be beyond the wall.
-  return this->other_dx_.allFinite() ? ratio : std::numeric_limits<Real>::quiet_NaN();
+  // Where the error estimate holds it, the ratio has seen it.
+  const bool seen = std::find(error_.stages.begin(), error_.stages.end(), end_) != error_.stages.end();
+  return seen || this->other_dx_.allFinite() ? ratio : std::numeric_limits<Real>::quiet_NaN();
 }
 
 template <class Real>

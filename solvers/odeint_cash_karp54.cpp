@@ -11,7 +11,8 @@ const Method cash_karp54{.name = "cash-karp54",
                          .evaluations = 6,
                          .rejected = 5,
                          .dense_output = false,
-                         .source = "Cash, Karp 1990; Boost.Odeint"};
+                         .source = "Cash, Karp 1990; Boost.Odeint",
+                         .use = "to hold another method against"};
 
 namespace {
 

@@ -11,7 +11,8 @@ const Method fehlberg78{.name = "fehlberg78",
                         .evaluations = 13,
                         .rejected = 12,
                         .dense_output = false,
-                        .source = "Fehlberg 1968; Boost.Odeint"};
+                        .source = "Fehlberg 1968; Boost.Odeint",
+                        .use = "to hold another method against, at any accuracy"};
 
 namespace {
 

@@ -12,6 +12,7 @@ template <class Real>
 OneStepStepper<Real>::OneStepStepper(const System<Real>& system, Clock<Real> clock, Tolerances<Real> tolerances)
     : system_(system), clock_(clock), norm_(system.blocks(), tolerances), x_(State::Zero(system.dimension())) {
   for (State* s : {&dx_, &other_x_, &other_dx_}) s->setZero(x_.size());
+  norm_.use(system.workers());
 }
 
 template <class Real>

@@ -14,7 +14,8 @@ const Method rkc2{.name = "rkc2",
                   .evaluations = 0,
                   .rejected = 0,
                   .dense_output = true,
-                  .source = "Sommeijer, Shampine, Verwer 1997; stabilised, for rtol 1e-1 to 1e-4"};
+                  .source = "Sommeijer, Shampine, Verwer 1997",
+                  .use = "steps that stability limits elsewhere, errors of 1e-4 and more"};
 
 namespace {
 

@@ -14,9 +14,12 @@ namespace solvers {
 /// degree 4 with two pairs of complex zeros; w follows from the order conditions, and w0 is so chosen that it is w, in
 /// all but the last figures. Then |w P| <= 0.9503 where the exponential does not dominate.
 ///
-/// Abdulle's are tables of numbers, to sixteen figures. Here nothing is tabulated but w0's zeros and the reach, which
-/// are smooth functions of 1/stages^2, fitted for 5 to 200 stages to the figures that matter; recurrence and finishing
-/// method are worked out from them in Real's precision, so that the order conditions hold to rounding.
+/// Abdulle's are tables of numbers, to sixteen figures. Here nothing is tabulated but w0's zeros, the reach and a node,
+/// which are smooth functions of 1/stages^2, fitted for 5 to 200 stages to the figures that matter; recurrence and
+/// finishing method are worked out from them in Real's precision, so that the order conditions hold to rounding.
+///
+/// Like all compositions of this kind it has stages of order 1: where h rho is large and a slow motion drives a fast
+/// component, that one's error falls with h^2 only (rkc2, whose stages have order 2, is better there).
 template <class Real>
 struct Rock4Coefficients {
   /// `stages` >= 5.

@@ -18,6 +18,8 @@ struct Method {
   bool dense_output;  ///< an interpolant about as accurate as the step; else a cubic Hermite interpolant, for
                       ///< bracketing only
   std::string_view source;
+  std::string_view use;       ///< when to choose it
+  int dense_evaluations = 0;  ///< more of them in a step that is interpolated, once
 };
 
 /// All that the next step depends on; a stepper restored from it takes the same steps to the last bit.

@@ -46,6 +46,8 @@ struct StagePoint {
   bool unmixed = false;
 };
 
+class Workers;
+
 /// x' = f(t, x) in R^dimension, with the events that watch its solution. All functions are pure: the same arguments
 /// give the same bits, whoever asked before. An object may keep scratch memory, so one object serves one thread.
 template <class Real>
@@ -69,6 +71,10 @@ class System {
   /// One stage: dx = scale f(t, y). Point and derivative may be formed tile by tile, so that no pass over memory lies
   /// between them. `y` [dimension] is where the point goes; where it is not to be kept, `y` may be left with anything.
   virtual void stage(const StagePoint<Real>& at, std::span<Real> y, bool keep, std::span<Real> dx) const;
+
+  /// Threads that a stepper may share for sums of its own, as the system uses them for its derivative; null: none. They
+  /// must not change while a stepper lives.
+  virtual Workers* workers() const { return nullptr; }
 
   Index dimension() const;
 };

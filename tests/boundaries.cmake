@@ -31,7 +31,7 @@ room("${tools};(gradflow/)?(model|tasks)/" ${root}/src/model/* ${root}/include/g
 room("${tools};(gradflow/)?(flows|model|tasks)/" ${root}/src/flows/* ${root}/include/gradflow/flows/*)
 room("${tools};(gradflow/)?(descent|flows|model|tasks)/" ${root}/src/descent/* ${root}/include/gradflow/descent/*)
 room("${tools};(gradflow/)?(observables|flows|model|tasks)/" ${root}/src/observables/* ${root}/include/gradflow/observables/*)
-room("hdf5;fmt/;(sys/)?[a-z]+\\.h>;(gradflow/)?storage/" ${root}/src/storage/*)
+room("hdf5;fmt/;boost/;(sys/)?[a-z]+\\.h>;(gradflow/)?storage/" ${root}/src/storage/*)
 if(crossings)
   message(FATAL_ERROR "These lines include what their room must not know (the rules stand in tests/boundaries.cmake):${crossings}")
 endif()

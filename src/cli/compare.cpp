@@ -41,6 +41,7 @@ int compare(const Options& options, const std::string& command_line) {
   const std::string file = options.output.empty() ? experiment.name + "-compare.h5" : options.output;
   check_output(file, options.force);
   Comparison comparison(experiment);
+  comparison.use_threads(options.threads);
   ComparisonResult result;
   {
     Talk talk(options.quiet ? Talk::Volume::quiet : Talk::Volume::normal);

@@ -34,6 +34,13 @@ std::string class_sizes(const Task& task) {
 
 }  // namespace
 
+void add_threads(CLI::App& command, int& threads) {
+  command.add_option("--threads", threads, "of a large run's derivatives; the numbers do not depend on it")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024))
+      ->default_val(1);
+}
+
 void add_experiment_options(CLI::App& command, ExperimentOptions& options, const std::string& kind,
                             const std::string& name) {
   command.add_option("EXPERIMENT.toml", options.experiment, "the experiment's settings")->required()->type_name("");
@@ -45,6 +52,7 @@ void add_experiment_options(CLI::App& command, ExperimentOptions& options, const
       ->type_name("SECTION.KEY=VALUE")
       ->type_size(1)
       ->allow_extra_args(false);  // CLI11 would take the file after it for a second value
+  add_threads(command, options.threads);
   command.add_flag("--quiet", options.quiet, "neither progress nor events; results and errors remain");
   command.add_flag("--force", options.force, fmt::format("replace {} if it exists", kind));
 }

@@ -12,10 +12,15 @@ namespace gradflow::cli {
 struct ExperimentOptions {
   std::string experiment, output;
   std::vector<std::string> overrides;
+  int threads = 1;
   bool quiet = false, force = false;
 };
 
-/// The file to read, -o, --set, --quiet and --force. `kind` is what -o makes: "RUN.h5"; `name` its name unless given.
+/// --threads.
+void add_threads(CLI::App& command, int& threads);
+
+/// The file to read, -o, --set, --threads, --quiet and --force. `kind` is what -o makes: "RUN.h5"; `name` its name
+/// unless given.
 void add_experiment_options(CLI::App& command, ExperimentOptions& options, const std::string& kind,
                             const std::string& name);
 

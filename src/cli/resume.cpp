@@ -17,6 +17,7 @@ namespace {
 struct Options {
   std::string run;
   std::optional<double> until;
+  int threads = 1;
   bool quiet = false;
 };
 
@@ -37,6 +38,7 @@ int resume_run(const Options& options, const std::string& command_line) {
   } catch (const std::invalid_argument& problem) {
     throw UsageError(fmt::format("--until: {}", problem.what()));
   }
+  simulation->use_threads(options.threads);
   RunResult result;
   {
     Talk talk(options.quiet ? Talk::Volume::quiet : Talk::Volume::normal);
@@ -55,6 +57,7 @@ int resume_comparison(const Options& options, const std::string& command_line) {
                     "with --set solver.until={:g}",
                     options.run, *options.until));
   Comparison comparison = Comparison::of_file(options.run);
+  comparison.use_threads(options.threads);
   ComparisonResult result;
   {
     Talk talk(options.quiet ? Talk::Volume::quiet : Talk::Volume::normal);
@@ -88,6 +91,7 @@ void add_resume(CLI::App& app, Action& action) {
       "resume", "Go on with a run from its last checkpoint, to the bits of an unbroken one; or extend it");
   command->add_option("RUN.h5", options->run, "the run's file, which is replaced")->required()->type_name("");
   command->add_option("--until", options->until, "extend the run to this flow time")->type_name("T");
+  add_threads(*command, options->threads);
   command->add_flag("--quiet", options->quiet, "no progress and no events");
   command->footer(footer);
   command->callback([options, &action] {

@@ -15,15 +15,18 @@ namespace fs = std::filesystem;
 
 std::string footer() {
   std::vector<std::vector<std::string>> rows{
-      {"  name", "order", "error", "evaluations a step", "rejected", "dense output", "source"}};
+      {"  name", "order", "error", "evaluations a step", "dense output", "use it for", "source"}};
   for (const solvers::Method& method : solvers::methods())
     rows.push_back({fmt::format("  {}", method.name), fmt::format("{}", method.order),
-                    fmt::format("{}", method.error_order), fmt::format("{}", method.evaluations),
-                    fmt::format("{}", method.rejected), method.dense_output ? "its own" : "by a real step",
-                    std::string(method.source)});
+                    fmt::format("{}", method.error_order),
+                    method.evaluations == 0 ? "as stability asks" : fmt::format("{}", method.evaluations),
+                    !method.dense_output           ? "by a real step"
+                    : method.dense_evaluations > 0 ? fmt::format("{} more", method.dense_evaluations)
+                                                   : "free",
+                    std::string(method.use), std::string(method.source)});
   return "Methods (solver.method; order of the solution, order of its error estimate, evaluations of the gradient for "
          "each\n"
-         "accepted and each rejected step, and how values between steps are found):\n" +
+         "step, and what values between steps cost):\n" +
          table(rows) +
          "\nExamples:\n"
          "  gradflow simulate data/paper.toml                        writes paper.h5 here\n"
@@ -38,6 +41,7 @@ int simulate(const ExperimentOptions& options, const std::string& command_line) 
   const fs::path file = options.output.empty() ? experiment.name + ".h5" : options.output;
   check_output(file, options.force);
   Simulation simulation(experiment);
+  simulation.use_threads(options.threads);
   RunResult result;
   {
     Talk talk(options.quiet ? Talk::Volume::quiet : Talk::Volume::normal);

@@ -91,6 +91,7 @@ const settings::Experiment& Comparison::experiment() const { return parts_->prob
 const Task& Comparison::task() const { return parts_->problem.task; }
 const std::optional<TextReport>& Comparison::text_report() const { return parts_->problem.text_report; }
 const Flow<double>& Comparison::flow() const { return *parts_->problem.flow; }
+void Comparison::use_threads(int threads) { parts_->problem.flow->use(std::make_shared<solvers::Workers>(threads)); }
 const std::vector<FlowEvent>& Comparison::events() const { return parts_->problem.events; }
 double Comparison::t0() const { return parts_->problem.clock.t0(); }
 const std::vector<Update>& Comparison::updates() const { return parts_->updates; }

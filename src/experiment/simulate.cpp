@@ -15,6 +15,7 @@ const settings::Experiment& Simulation::experiment() const { return parts_->prob
 const Task& Simulation::task() const { return parts_->problem.task; }
 const std::optional<TextReport>& Simulation::text_report() const { return parts_->problem.text_report; }
 const Flow<double>& Simulation::flow() const { return *parts_->problem.flow; }
+void Simulation::use_threads(int threads) { parts_->problem.flow->use(std::make_shared<solvers::Workers>(threads)); }
 const std::vector<FlowEvent>& Simulation::events() const { return parts_->problem.events; }
 double Simulation::t0() const { return parts_->problem.clock.t0(); }
 

@@ -26,6 +26,8 @@ class AttentionFlow : public Flow<Real> {
   std::vector<solvers::Block> blocks() const override;
   void derivative(Real t, State x, std::span<Real> dx) const override;
   std::vector<Real> initial_state() const override;
+  void use(std::shared_ptr<solvers::Workers> workers) override { gradient_.use(std::move(workers)); }
+  solvers::Workers* workers() const override { return gradient_.workers(); }
   void stage(const solvers::StagePoint<Real>& at, std::span<Real> y, bool keep, std::span<Real> dx) const override;
   void batch_derivative(State x, std::span<const Index> samples, std::span<Real> dx) const override;
 

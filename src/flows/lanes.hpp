@@ -5,8 +5,8 @@
 
 namespace gradflow {
 
-/// Small products of vectors that stand in one tile of memory: aligned, and padded with zeros to whole strides. Block by
-/// block in registers, so that each number loaded serves several multiplications.
+/// Small products of vectors that stand in one tile of memory: aligned, and padded with zeros to whole strides. Block
+/// by block in registers, so that each number loaded serves several multiplications.
 namespace lanes {
 
 using Index = Eigen::Index;
@@ -49,49 +49,58 @@ void dots(const Real* const* a, Index from_a, Index to_a, const Real* const* b, 
   in_blocks(from_a, to_a, [&](Index i0, auto rows) {
     in_blocks(from_b, to_b, [&](Index j0, auto columns) {
       constexpr int I = rows(), J = columns();
-      Lane<Real> sum[I][J];
-      for (int i = 0; i < I; ++i)
-        for (int j = 0; j < J; ++j) sum[i][j].setZero();
-      for (Index r = 0; r < n; r += width) {
-        Lane<Real> y[J];
-        for (int j = 0; j < J; ++j) y[j] = load(b[j0 + j] + r);
-        for (int i = 0; i < I; ++i) {
-          const Lane<Real> x = load(a[i0 + i] + r);
-          for (int j = 0; j < J; ++j) sum[i][j] += x * y[j];
+      constexpr int at_once = I * J > 4 ? 1 : 2;  // lanes: enough sums in flight to hide the latency of each
+      Lane<Real> sum[I][J][at_once];
+      for (auto& row : sum)
+        for (auto& entry : row)
+          for (Lane<Real>& lane : entry) lane.setZero();
+      for (Index r = 0; r < n; r += at_once * width)
+        for (int s = 0; s < at_once; ++s) {
+          Lane<Real> y[J];
+          for (int j = 0; j < J; ++j) y[j] = load(b[j0 + j] + r + s * width);
+          for (int i = 0; i < I; ++i) {
+            const Lane<Real> x = load(a[i0 + i] + r + s * width);
+            for (int j = 0; j < J; ++j) sum[i][j][s] += x * y[j];
+          }
         }
-      }
       for (int i = 0; i < I; ++i)
-        for (int j = 0; j < J; ++j) out[(i0 + i) * ld + j0 + j] = scale * sum[i][j].sum();
+        for (int j = 0; j < J; ++j) {
+          if constexpr (at_once == 2) sum[i][j][0] += sum[i][j][1];
+          out[(i0 + i) * ld + j0 + j] = scale * sum[i][j][0].sum();
+        }
     });
   });
 }
 
+/// The sums below for I rows from i0 on, at `lanes` lanes from r on.
+template <int I, int lanes, class Real, class Store>
+[[gnu::always_inline]] inline void strip(const Real* g, Index by_i, Index by_j, Index i0, const Real* const* b,
+                                         Index from_b, Index to_b, Index r, Store& store) {
+  Lane<Real> sum[I][lanes];
+  for (auto& row : sum)
+    for (Lane<Real>& lane : row) lane.setZero();
+  for (Index j = from_b; j < to_b; ++j) {
+    Lane<Real> x[lanes];
+    for (int s = 0; s < lanes; ++s) x[s] = load(b[j] + r + s * width);
+    for (int i = 0; i < I; ++i) {
+      const Real& weight = g[(i0 + i) * by_i + j * by_j];
+      for (int s = 0; s < lanes; ++s) sum[i][s] += weight * x[s];
+    }
+  }
+  for (int i = 0; i < I; ++i)
+    for (int s = 0; s < lanes; ++s) store(i0 + i, r + s * width, sum[i][s]);
+}
+
 /// store(i, r, lane) of sum_j g[i by_i + j by_j] b_j at the positions r, ..., r + width - 1, for i in [from, to) and j
-/// over `terms`.
+/// in [from_b, to_b).
 template <class Real, class Store>
 void sums(const Real* g, Index by_i, Index by_j, Index from, Index to, const Real* const* b, Index from_b, Index to_b,
           Index n, Store store) {
   in_blocks(from, to, [&](Index i0, auto rows) {
-    constexpr int I = rows();
-    for (Index r = 0; r < n; r += stride) {
-      Lane<Real> sum[I][2];
-      for (int i = 0; i < I; ++i) {
-        sum[i][0].setZero();
-        sum[i][1].setZero();
-      }
-      for (Index j = from_b; j < to_b; ++j) {
-        const Lane<Real> x = load(b[j] + r), y = load(b[j] + r + width);
-        for (int i = 0; i < I; ++i) {
-          const Real& weight = g[(i0 + i) * by_i + j * by_j];
-          sum[i][0] += weight * x;
-          sum[i][1] += weight * y;
-        }
-      }
-      for (int i = 0; i < I; ++i) {
-        store(i0 + i, r, sum[i][0]);
-        store(i0 + i, r + width, sum[i][1]);
-      }
-    }
+    constexpr int I = rows(), wide = 8 / I;  // eight sums in flight hide the latency of each
+    Index r = 0;
+    for (; r + wide * width <= n; r += wide * width) strip<I, wide>(g, by_i, by_j, i0, b, from_b, to_b, r, store);
+    for (; r < n; r += stride) strip<I, 2>(g, by_i, by_j, i0, b, from_b, to_b, r, store);
   });
 }
 

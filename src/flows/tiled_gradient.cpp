@@ -14,6 +14,9 @@
 namespace gradflow {
 namespace {
 
+// A call would take a lane out of its register.
+#define GRADFLOW_INLINE __attribute__((always_inline))
+
 std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
 constexpr std::size_t most_terms = 16;  // of a stage: those of every explicit method here
@@ -29,11 +32,10 @@ void put_tail(Real* out, Index size, const lanes::Lane<Real>& lane, const Real& 
   for (Index i = 0; i < size; ++i) out[i] = add ? Real(out[i] + scale * lane[i]) : Real(scale * lane[i]);
 }
 
-/// out[r .. r + width) = scale lane, or += where it adds, as far as the vector of `rows` goes. Always inline: called,
-/// it would take the lane out of its register.
+/// out[r .. r + width) = scale lane, or += where it adds, as far as the vector of `rows` goes.
 template <class Real>
-[[gnu::always_inline]] inline void put(Real* out, Index r, Index rows, const lanes::Lane<Real>& lane, const Real& scale,
-                                       bool add) {
+GRADFLOW_INLINE inline void put(Real* out, Index r, Index rows, const lanes::Lane<Real>& lane, const Real& scale,
+                                bool add) {
   if (rows - r >= lanes::width && !add)
     Eigen::Map<lanes::Lane<Real>>(out + r) = scale * lane;
   else if (rows > r)
@@ -256,9 +258,9 @@ void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weigh
   const Real y = Real(model_.task().label(i)), F = attend<Real>(sample.counts, G, P, h);
   coefficients<Real>(weight * y * residual<Real>(y * F), sample.counts, G, h, P, gV);
 
-  lanes::sums<Real>(
-      gV.data(), 0, 1, 0, 1, tile.columns_V.data(), 0, own, u_.size(),
-      [&](Index, Index r, const auto& lane) { chunk.p.template segment<lanes::width>(r).array() += lane; });
+  lanes::sums<Real>(gV.data(), 0, 1, 0, 1, tile.columns_V.data(), 0, own, u_.size(),
+                    [&](Index, Index r, const auto& lane)
+                        GRADFLOW_INLINE { chunk.p.template segment<lanes::width>(r).array() += lane; });
   for (Index a = 0; a < own; ++a) {
     const Real& value = gV[to_size(a)];
     Eigen::Map<Vector<Real>> to(request.dx + request.begin.V + sample.columns[to_size(a)] * rows_V_, rows_V_);
@@ -277,17 +279,19 @@ void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weigh
   const auto products = [&](Index by_row, Index by_term, const Real* const* terms, Index begin, const Real& scale,
                             Real& squares, Matrix<Real>& of_shared) {
     lanes::Lane<Real> squared = lanes::Lane<Real>::Zero();
-    lanes::sums<Real>(
-        P.data(), by_row, by_term, 0, own, terms, 0, l, K_.rows(), [&](Index a, Index r, const auto& lane) {
-          squared += lane * lane;
-          put<Real>(request.dx + begin + sample.columns[to_size(a)] * rows_KQ_, r, rows_KQ_, lane, scale, add);
-        });
+    lanes::sums<Real>(P.data(), by_row, by_term, 0, own, terms, 0, l, K_.rows(),
+                      [&](Index a, Index r, const auto& lane) GRADFLOW_INLINE {
+                        squared += lane * lane;
+                        put<Real>(request.dx + begin + sample.columns[to_size(a)] * rows_KQ_, r, rows_KQ_, lane, scale,
+                                  add);
+                      });
     squares += squared.sum();
     if (own > 0)
-      lanes::sums<Real>(
-          P.data(), by_row, by_term, own, l, terms, 0, own, K_.rows(), [&](Index a, Index r, const auto& lane) {
-            of_shared.col(sample.shared[to_size(a - own)]).template segment<lanes::width>(r).array() += lane;
-          });
+      lanes::sums<Real>(P.data(), by_row, by_term, own, l, terms, 0, own, K_.rows(),
+                        [&](Index a, Index r, const auto& lane) GRADFLOW_INLINE {
+                          of_shared.col(sample.shared[to_size(a - own)]).template segment<lanes::width>(r).array() +=
+                              lane;
+                        });
   };
   products(1, l, Q, request.begin.K, request.scale.K, chunk.K, chunk.dK);
   products(l, 1, K, request.begin.Q, request.scale.Q, chunk.Q, chunk.dQ);
@@ -302,9 +306,10 @@ void TiledGradient<Real>::finish_shared(const Request& request, Index word, Chun
                             Matrix<Real>& sum) {
     Real* const out = request.dx + begin + column * rows_KQ_;
     lanes::sums<Real>(g + from, 0, 1, 0, 1, terms + from, 0, to - from, K_.rows(),
-                      [&](Index, Index r, lanes::Lane<Real> lane) {
-                        if (sum.cols() > 0) lane += sum.col(word).template segment<lanes::width>(r).array();
-                        put<Real>(out, r, rows_KQ_, lane, scale, false);
+                      [&](Index, Index r, const auto& lane) GRADFLOW_INLINE {
+                        if (sum.cols() == 0) return put<Real>(out, r, rows_KQ_, lane, scale, false);
+                        const auto all = sum.col(word).template segment<lanes::width>(r).array() + lane;
+                        put<Real>(out, r, rows_KQ_, lanes::Lane<Real>(all), scale, false);
                       });
   };
   products(gA_mirrored_.data(), partner_Q_.data(), request.begin.K, request.scale.K, total.dK);

@@ -46,6 +46,7 @@ class TiledGradient {
 
   /// Threads for all later calls; the default is none beside the caller.
   void use(std::shared_ptr<solvers::Workers> workers);
+  solvers::Workers* workers() const { return workers_.get(); }
 
  private:
   struct Sample {

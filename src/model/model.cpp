@@ -74,22 +74,26 @@ template <class Real>
 Real attend(std::span<const Index> counts, std::span<const Real> G, std::span<Real> P, std::span<Real> h) {
   const std::size_t l = counts.size();
   for (std::size_t q = 0; q < l; ++q) {  // scores less their maximum, so that the exponentials lie in (0, 1]
-    const std::span<Real> row = P.subspan(q * l, l);
-    const Real largest = *std::max_element(row.begin(), row.end());
-    for (Real& score : row) score -= largest;
+    Real* const row = P.data() + q * l;
+    Real largest = row[0];
+    for (std::size_t k = 1; k < l; ++k) largest = row[k] > largest ? row[k] : largest;
+    for (std::size_t k = 0; k < l; ++k) row[k] -= largest;
   }
   exponentials<Real>(P);  // of the whole sample at once
   Real F = 0;
   for (std::size_t q = 0; q < l; ++q) {
-    const std::span<Real> row = P.subspan(q * l, l);
+    Real* const row = P.data() + q * l;
     Real sum = 0, weighted = 0;
-    for (std::size_t k = 0; k < l; ++k) sum += row[k] *= Real(counts[k]);
+    for (std::size_t k = 0; k < l; ++k) {
+      if (counts[k] != 1) row[k] *= Real(counts[k]);
+      sum += row[k];
+    }
     for (std::size_t k = 0; k < l; ++k) {
       row[k] /= sum;
       weighted += row[k] * G[k];
     }
     h[q] = weighted;
-    F += Real(counts[q]) * weighted;
+    F += Real(counts[q]) * h[q];
   }
   return F;
 }

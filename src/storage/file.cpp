@@ -121,8 +121,9 @@ File File::open(const fs::path& path, unsigned attempts) {
   const Handle access = place.own(H5Pcreate(H5P_FILE_ACCESS), "open it");
   place.check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "open it");
   const bool unclosed = marked_open(path);
-  // Of a closed file, which nobody writes, what cannot be read once is damaged.
-  if (unclosed) place.check(H5Pset_metadata_read_attempts(access.get(), attempts), "open it");
+  // Where nobody writes, what cannot be read once is damaged.
+  if (unclosed)
+    place.check(H5Pset_metadata_read_attempts(access.get(), may_be_written(path) ? attempts : 1), "open it");
   const unsigned mode = H5F_ACC_RDONLY | (unclosed ? H5F_ACC_SWMR_READ : 0U);
   File file(place, place.own(H5Fopen(path.c_str(), mode, access.get()), "open it as HDF5"));
   file.unclosed_ = unclosed;

@@ -24,6 +24,10 @@ bool in_place(int descriptor, const std::filesystem::path& path) {
          ours.st_dev == named.st_dev;
 }
 
+std::filesystem::path lock_of(const std::filesystem::path& written) {
+  return written.parent_path() / fmt::format(".{}.lock", written.filename().string());
+}
+
 std::string holder(int descriptor) {
   std::array<char, 32> text{};
   const ssize_t size = ::pread(descriptor, text.data(), text.size(), 0);
@@ -32,8 +36,7 @@ std::string holder(int descriptor) {
 
 }  // namespace
 
-WriterLock::WriterLock(const std::filesystem::path& written)
-    : path_(written.parent_path() / fmt::format(".{}.lock", written.filename().string())) {
+WriterLock::WriterLock(const std::filesystem::path& written) : path_(lock_of(written)) {
   for (;;) {
     descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor_ < 0) return;  // then the written file cannot be made either, and says why
@@ -56,6 +59,12 @@ WriterLock::~WriterLock() {
   if (descriptor_ < 0) return;
   ::unlink(path_.c_str());
   ::close(descriptor_);
+}
+
+bool may_be_written(const std::filesystem::path& file) {
+  std::error_code unknown;
+  const std::filesystem::path lock = lock_of(std::filesystem::canonical(file, unknown));
+  return unknown || std::filesystem::exists(lock, unknown) || unknown;
 }
 
 }  // namespace gradflow::storage

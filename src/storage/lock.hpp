@@ -22,4 +22,7 @@ class WriterLock {
   bool held_ = false;
 };
 
+/// False where nobody writes the file. What a kill has left of a lock says true as well.
+bool may_be_written(const std::filesystem::path& file);
+
 }  // namespace gradflow::storage

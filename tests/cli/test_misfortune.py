@@ -95,6 +95,24 @@ def test_a_vocabulary_in_a_file_is_weighed_before_it_gets_names(folder):
         assert result.returncode == 2 and "for weights: lower task.words" in result.stderr, result.stderr
 
 
+def test_a_run_too_large_to_go_on_with_is_refused_at_once(folder):
+    assert gradflow(folder, "simulate", "small.toml", "--quiet").returncode == 0
+    with h5py.File(folder / "small.h5", "r+") as file:
+        file.attrs["settings"] = file.attrs["settings"].replace("records = 20", "records = 1000000000")
+    before = (folder / "small.h5").read_bytes()
+    for words in (["resume", "small.h5", "--until", "1e3"], ["certify", "small.h5"], ["phases", "small.h5"]):
+        began = time.monotonic()
+        result = gradflow(folder, *words)
+        if result.returncode != 2 and os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 1e11:
+            pytest.skip("this machine can hold that")
+        assert result.returncode == 2 and result.stdout == "", result.stderr
+        assert "small.h5: the run needs about" in result.stderr and "B of memory, but there are" in result.stderr
+        assert "Its settings stand: do this where there is more memory" in result.stderr
+        assert "for times of records and snapshots: lower save.records" in result.stderr
+        assert time.monotonic() - began < 5  # 0.1 s here; the machine may be busy
+    assert (folder / "small.h5").read_bytes() == before and sorted(os.listdir(folder)) == ["small.h5", "small.toml"]
+
+
 # Disk
 
 @pytest.fixture

@@ -115,6 +115,26 @@ TEST(Needs, TooMuchIsRefusedWithItsFiguresAndRemedies) {
                     HasSubstr(" GB for states of the solver: lower model.width")));
 }
 
+TEST(Needs, OfARunThatIsThereTheSettingsStand) {
+  const settings::Experiment e = experiment("model = { width = 1000000 }");
+  EXPECT_NO_THROW(require_memory_again(e, Undertaking::simulation, expected(e), infinity));
+  EXPECT_THAT(problems_of([&] { require_memory_again(e, Undertaking::simulation, expected(e), 1e6); }),
+              AllOf(HasSubstr("experiment.toml: the run needs about "), HasSubstr("Its settings stand: do this where"),
+                    HasSubstr(" GB for weights: lower model.hidden or model.width")));
+}
+
+TEST(Needs, ACertificateKeepsTwoMoreSolves) {
+  // All that 900 snapshots more change in a simulation is their times; a certificate keeps two states of each.
+  const auto more = [](Undertaking undertaking) {
+    return memory("save = { states = 1000 }", undertaking) - memory("save = { states = 100 }", undertaking);
+  };
+  const settings::Experiment e = experiment("");
+  const auto state = static_cast<double>(Problem(e, read_inputs(e)).flow->dimension());
+  // The settings let one word more occur than the draw does: 2 % of the state.
+  EXPECT_NEAR(more(Undertaking::certificate) - more(Undertaking::simulation), 2 * 900 * 8 * state,
+              0.03 * 2 * 900 * 8 * state);
+}
+
 /// The root of a file system that says what memory there is.
 class MachineTest : public testing::Test {
  protected:

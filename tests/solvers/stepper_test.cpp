@@ -25,14 +25,17 @@ TEST_P(Steppers, MoveTheState) {
   stepper->attempt(0.1);
   EXPECT_EQ(copy(stepper->state()), (std::vector<double>{0, 1}));  // a trial only
   stepper->accept();
-  EXPECT_NEAR(stepper->state()[0], std::sin(0.1), 1e-9);  // h^6 / 720 at most
-  EXPECT_NEAR(stepper->state()[1], std::cos(0.1), 1e-9);
-  EXPECT_NEAR(stepper->derivative()[0], std::cos(0.1), 1e-9);
+  // The first term of the series that is missing, h^6 / 720 from order 5 on.
+  const double bar = GetParam().order > 4 ? 1e-9 : std::pow(0.1, GetParam().order + 1) / 2;
+  EXPECT_NEAR(stepper->state()[0], std::sin(0.1), bar);
+  EXPECT_NEAR(stepper->state()[1], std::cos(0.1), bar);
+  EXPECT_NEAR(stepper->derivative()[0], std::cos(0.1), bar);
   EXPECT_EQ(stepper->tau(), 0.1);
   EXPECT_EQ(stepper->previous_tau(), 0);
 }
 
 TEST_P(Steppers, EvaluateAsOftenAsPredicted) {
+  if (GetParam().evaluations == 0) GTEST_SKIP() << "as often as the spectrum asks for";
   const auto system = oscillator();
   const auto stepper = make_stepper<double>(name(), system, Clock<double>::linear(), {1e-6, 1e-6});
   stepper->start(0, std::vector<double>{0, 1});
@@ -48,8 +51,8 @@ TEST_P(Steppers, EvaluateAsOftenAsPredicted) {
   }
   before = stepper->evaluations();
   std::vector<double> x(2);
-  stepper->interpolate(0.045, x);
-  EXPECT_EQ(stepper->evaluations(), before);
+  for (const double tau : {0.041, 0.045}) stepper->interpolate(tau, x);
+  EXPECT_EQ(stepper->evaluations() - before, GetParam().dense_evaluations);  // once a step
 }
 
 TEST_P(Steppers, CountsByPurposeAddUp) {
@@ -58,7 +61,9 @@ TEST_P(Steppers, CountsByPurposeAddUp) {
   const auto solved = solve<double>(system, {0, 1}, {.end = 20, .outputs = {1, 2, 3}, .method = name()});
   const Counts& counts = solved.report.counts;
   EXPECT_EQ(counts.evaluations() + 1, solved.evaluations);  // 1: Stepper::start, before the integration
-  EXPECT_EQ(counts.for_steps, counts.accepted * GetParam().evaluations + counts.rejected_error * GetParam().rejected);
+  if (GetParam().evaluations > 0) {
+    EXPECT_EQ(counts.for_steps, counts.accepted * GetParam().evaluations + counts.rejected_error * GetParam().rejected);
+  }
   EXPECT_EQ(counts.for_start, 1);
   EXPECT_EQ(counts.for_outputs, GetParam().dense_output ? 0 : 3 * (GetParam().name == "fehlberg78" ? 12 : 5));
   EXPECT_GT(counts.for_events, 0);
@@ -89,8 +94,9 @@ TEST_P(Steppers, InterpolateEndsExactlyAndRestepIsTheMethod) {
   stepper->restep(0.7, x);
   EXPECT_EQ(x, copy(direct->trial_state()));
   std::vector<double> inside(2);
-  stepper->interpolate(0.7, inside);   // restep has not disturbed the stages that the interpolant stands on
-  EXPECT_NEAR(inside[0], x[0], 1e-3);  // h^4 / 384 for a Hermite cubic
+  stepper->interpolate(0.7, inside);  // restep has not disturbed the stages that the interpolant stands on
+  // h^4 / 384 for a Hermite cubic; of order 2, the steps' own error too, h^3 / 15.
+  EXPECT_NEAR(inside[0], x[0], GetParam().order > 2 ? 1e-3 : 1e-2);
 }
 
 TEST_P(Steppers, StartForgetsTheDerivativeBefore) {

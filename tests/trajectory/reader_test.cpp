@@ -55,6 +55,13 @@ TEST_F(Files, XarrayOpensARunAsItIs) {
   EXPECT_EQ(output.code, 0) << output.text;
 }
 
+TEST_F(Files, AnEarlierLayoutIsRead) {
+  const RunReader run(*folder / "earlier.h5");
+  EXPECT_EQ(run.number_attribute("schema_version"), 0);
+  EXPECT_EQ(run.t().size(), 300U);
+  EXPECT_EQ(run.crossings().size(), 2U);
+}
+
 TEST_F(Files, RunReaderSaysWhatIsWrongWithAFile) {
   const auto open = [](const std::string& path) { RunReader{path}; };
   fails("absent.h5", "there is no such file", open);

@@ -71,6 +71,8 @@ class Comparison {
   const Task& task() const;
   const std::optional<TextReport>& text_report() const;
   const Flow<double>& flow() const;
+  /// Of the flow's derivatives from now on; the numbers do not depend on it. Throws std::invalid_argument below 1.
+  void use_threads(int threads);
   const std::vector<FlowEvent>& events() const;
   double t0() const;                               ///< of the log clock; 0 where the clock is linear
   const std::vector<Update>& updates() const;      ///< one a descent

@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <solvers/system.hpp>
+#include <solvers/workers.hpp>
 #include <stdexcept>
 
 namespace gradflow {
@@ -50,6 +51,10 @@ class Flow : public solvers::System<Real> {
   virtual const OtherWords<Real>& other_words() const = 0;
 
   virtual std::vector<Real> initial_state() const = 0;
+
+  /// Threads for all derivatives from now on, where the formulation can share its work among them; the bits of the
+  /// result do not depend on their number.
+  virtual void use(std::shared_ptr<solvers::Workers> /*workers*/) {}
 
   /// The derivative that the flow would have if the task had these samples (0-based, at least one) alone: a minibatch.
   /// Throws std::logic_error where the formulation has inner products only.

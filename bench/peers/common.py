@@ -1,7 +1,6 @@
 """What the Python programs of a comparison share: their arguments, task and start, the state that they write, the line they print."""
 import argparse
 import json
-import resource
 import sys
 import time
 
@@ -50,6 +49,12 @@ def write_state(path, problem, x):
         file["W_V"], file["W_K"], file["W_Q"] = W_V.T, W_K.T, W_Q.T
 
 
+def peak_bytes():
+    """The largest memory that the process has had so far. (getrusage also counts the program that started this one.)"""
+    with open("/proc/self/status") as status:
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+
 def scipy_solve(solver, derivative, x, options):
     """Steps of one of SciPy's methods to the end, without the trajectory that solve_ivp keeps."""
     steps = 0
@@ -78,6 +83,6 @@ def main(options, problem, derivative, solve):
     wall, processor = time.perf_counter(), time.process_time()
     x, steps = solve(counted, x)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_bytes()
     write_state(options.out, problem, x)
     print(json.dumps({"seconds": wall, "processor_seconds": processor, "evaluations": evaluations, "steps": steps, "peak_bytes": peak}))

@@ -66,7 +66,10 @@ double snapshots(const Experiment& experiment, const Arrays& of) {
 
 /// State-sized arrays of a solve: the method's own, once for the steps and once for crossings inside a step, and what
 /// the step control, the checkpoints and the caller keep.
-double solver_states(const std::string& method) { return method == "fehlberg78" ? 38 : 24; }
+double solver_states(const std::string& method) {
+  if (method == "fehlberg78" || method == "dop853") return 38;
+  return method == "rock4" ? 32 : method == "rkc2" ? 28 : 24;
+}
 
 bool takes_curvature(const Experiment& experiment, Undertaking undertaking) {
   const auto& asked = experiment.save.observables;

@@ -253,13 +253,16 @@ constexpr double rtol = 1e-6;
 /// crossing's time, that of its function over its slope. Steps follow from error estimates, which are rtol times as
 /// large as what is rounded. Those of fehlberg78 are differences of four stages that nearly cancel; at the stability
 /// limit they are rounding's own, so there the steps would part, and it is followed for a shorter time. So is dop853,
-/// whose coefficients reach 43 and cancel: tenfold bars.
+/// whose coefficients reach 43 and cancel: tenfold bars. Stabilised methods carry rounding through some ten stages of a
+/// recurrence, and take what bounds their steps from differences: twentyfold.
 struct Bars {
   explicit Bars(const solvers::Method& method)
       : until(method.order > 5 ? 1 : 100),
-        step((method.order > 5 ? 1e6 : 1e4) * epsilon / rtol),
-        cancels(method.name == "dop853" ? 10 : 1) {}
-  double until, step, cancels;
+        cancels(method.name == "dop853"   ? 10
+                : method.evaluations == 0 ? 20
+                                          : 1),
+        step(cancels * (method.order > 5 ? 1e6 : 1e4) * epsilon / rtol) {}
+  double until, cancels, step;
   double weights = cancels * 500 * epsilon, observable = cancels * 1e4 * epsilon, time = cancels * 2000 * epsilon,
          drift = cancels * 2e4 * epsilon;
 };

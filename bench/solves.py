@@ -234,13 +234,15 @@ def solve_case(bench, name, programs, rounds, ladder):
                 again = measure(bench, program, case, rung["rtol"])
                 for key in ("seconds", "processor_seconds", "process_seconds"):
                     rung[key].append(again[key])
-    for entry in entries.values():
-        entry["at"] = {f"{target:g}": summary(entry["rungs"], target) for target in TARGETS}
+    for program in programs:
+        entry = entries[program.name]
+        entry["at"] = {f"{target:g}": summary(entry["rungs"], target, program.command) for target in TARGETS}
     return {"case": case, "state_bytes": 8 * int(true.size), "programs": entries}
 
 
-def summary(rungs, target):
-    """Evaluations at one error, and seconds round by round: those of an evaluation hardly depend on the rung."""
+def summary(rungs, target, command):
+    """Evaluations at one error, and seconds round by round. Those of an evaluation hardly depend on the rung; a command does other
+    work as well, so that its seconds are interpolated themselves."""
     if len(rungs) < 2:
         return None
     pair = around(rungs, target)
@@ -251,6 +253,8 @@ def summary(rungs, target):
     for key in ("seconds", "processor_seconds", "process_seconds"):
         each = [[value / rung["evaluations"] for value in rung[key]] for rung in pair]
         result[key] = [evaluations * (one + other) / 2 for one, other in zip(*each)]
+        if command:
+            result[key] = [at_error(pair, values, target) for values in zip(pair[0][key], pair[1][key])]
     return result
 
 

@@ -68,7 +68,7 @@ void read_all(const Group& group, std::set<haddr_t>& seen) {
   const struct rlimit no_core { 0, 0 };
   ::setrlimit(RLIMIT_CORE, &no_core);
   std::error_code unknown;
-  constexpr rlim_t seconds = 5, bytes_a_second = 10'000'000;
+  constexpr rlim_t seconds = 2, bytes_a_second = 10'000'000;
   const rlim_t most = seconds + std::filesystem::file_size(path, unknown) / bytes_a_second;
   const struct rlimit processor_time { most, most };
   ::setrlimit(RLIMIT_CPU, &processor_time);

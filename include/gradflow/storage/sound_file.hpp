@@ -13,7 +13,7 @@ namespace gradflow {
 ///
 /// Any other file (one that is being written, was left by a kill, or was made by another program) is first read by a
 /// child process, because HDF5 1.10 trusts what it finds in some damaged ones. What the child does not survive, within
-/// 5 s of processor time and 1 s for each 10 MB, is refused. Call it before other threads of the process use HDF5.
+/// 2 s of processor time and 1 s for each 10 MB, is refused. Call it before other threads of the process use HDF5.
 void require_sound(const std::filesystem::path& path);
 
 }  // namespace gradflow

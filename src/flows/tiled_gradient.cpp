@@ -169,6 +169,7 @@ void TiledGradient<Real>::form(const Request& request, Index begin, Index rows, 
 template <class Real>
 void TiledGradient<Real>::find_factors(const Request& request) const {
   factors_.clear();
+  if (!request.at.unmixed || request.at.c.size() > most_terms) return;
   const auto largest = [](Index count, auto entry) {
     Index at = 0;
     for (Index i = 1; i < count; ++i)
@@ -176,7 +177,6 @@ void TiledGradient<Real>::find_factors(const Request& request) const {
     return at;
   };
   const Index row = largest(rows_V_, [&](Index i) { return request.u[i]; });  // any will do where u_j is not small
-  if (!request.at.unmixed || request.at.c.size() > most_terms) return;
   for (std::size_t j = 0; j < request.at.c.size(); ++j) {
     const Eigen::Map<const Matrix<Real>> term(request.at.k[j] + request.begin.V, rows_V_, columns_);
     const Index column = largest(columns_, [&](Index i) { return term(row, i); });

@@ -20,6 +20,8 @@ class TiledGradient {
   /// `words`: those whose columns the state holds, ascending; each column of W_V has rows_V numbers, of W_K and W_Q
   /// rows_KQ. The model must outlive this.
   TiledGradient(const Model<Real>& model, std::span<const Index> words, Index rows_V, Index rows_KQ);
+  TiledGradient(const TiledGradient&) = delete;  // it points into itself
+  TiledGradient& operator=(const TiledGradient&) = delete;
 
   /// One value for each of the three matrices.
   template <class Value>
@@ -91,7 +93,7 @@ class TiledGradient {
   // Scratch of one evaluation; the result depends on the arguments alone.
   mutable Matrix<Real> V_, K_, Q_;  // columns of the shared words, padded
   mutable Vector<Real> u_, G_;      // u padded; values of the shared words
-  mutable std::vector<Real> A_, gA_, gA_mirrored_;
+  mutable std::vector<Real> A_, gA_mirrored_;
   std::vector<const Real*> partner_K_, partner_Q_;  // columns of the partners
   /// The stage's terms of W_V, each of which is an outer product: c u_j, and where g_j stands, one entry a column.
   struct Factor {

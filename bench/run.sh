@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # bash bench/run.sh [--quick | --smoke] [--torch]
 # All benchmarks, from a fresh Debian 12: installs what is missing, builds into build-bench/, measures kernels and whole solves beside
-# their peers, writes bench/results/*.json, the tables of bench/README.md and bench/work-precision.png. Some 25 minutes; --quick: S and M
-# in a few, --smoke: seconds, that everything works; these two leave their results in build-bench/. --torch installs PyTorch first.
+# their peers, writes bench/results/*.json, the tables of bench/README.md and bench/work-precision.png. Long; --quick: S and M
+# in some eight minutes, --smoke: seconds, that everything works; these two leave their results in build-bench/. --torch installs PyTorch first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mode=full

@@ -51,7 +51,8 @@ ExplicitRungeKutta<Real>::ExplicitRungeKutta(const Method& method, const Tableau
   }
 }
 
-/// In the order of evaluation: error estimate and result belong to the stage `end`, the interpolant to the last of all.
+/// In the order of evaluation. What the result, the error estimate and the interpolant stand on is kept to the last:
+/// all three may be asked for once the stages of the dense output are there.
 template <class Real>
 void ExplicitRungeKutta<Real>::assign_slots(const Tableau<Real>& tableau) {
   std::vector<std::size_t> last_use(stages_.size());
@@ -60,8 +61,8 @@ void ExplicitRungeKutta<Real>::assign_slots(const Tableau<Real>& tableau) {
       last_use[to_size(term.stage)] = std::max(last_use[to_size(term.stage)], when);
   };
   for (std::size_t stage = 0; stage < stages_.size(); ++stage) used(tableau.stages[stage], stage);
-  used(tableau.error, end_);
-  used(tableau.lower_error, end_);
+  used(tableau.error, stages_.size());
+  used(tableau.lower_error, stages_.size());
   used(tableau.stages[end_], stages_.size());
   for (const typename Tableau<Real>::Terms& terms : tableau.dense) used(terms, stages_.size());
 
@@ -115,8 +116,7 @@ Real ExplicitRungeKutta<Real>::attempt(Real tau_next) {
   const Real ratio = this->norm_(error_estimate(step_, h), this->view(this->x_), this->view(this->other_x_));
   // The next step's first stage: known to be finite before this one is taken, or the state would be beyond the wall.
   // Where the error estimate holds it, the ratio has seen it.
-  const bool seen = std::find(error_.stages.begin(), error_.stages.end(), end_) != error_.stages.end();
-  return seen || this->other_dx_.allFinite() ? ratio : std::numeric_limits<Real>::quiet_NaN();
+  return error_holds_end() || this->other_dx_.allFinite() ? ratio : std::numeric_limits<Real>::quiet_NaN();
 }
 
 template <class Real>
@@ -124,6 +124,11 @@ void ExplicitRungeKutta<Real>::accept() {
   OneStepStepper<Real>::accept();
   step_.k[0] = this->other_dx_.data();
   step_.k[end_] = this->dx_.data();
+}
+
+template <class Real>
+bool ExplicitRungeKutta<Real>::error_holds_end() const {
+  return std::find(error_.stages.begin(), error_.stages.end(), end_) != error_.stages.end();
 }
 
 template <class Real>
@@ -204,7 +209,7 @@ void ExplicitRungeKutta<Real>::restep(Real tau, std::span<Real> x, std::span<Rea
   const auto [c, k] = over(h, stages_[end_], restep_);
   combine<Real>(this->view(this->other_x_), c, k, x);
   if (error.empty()) return;
-  if (std::find(error_.stages.begin(), error_.stages.end(), end_) != error_.stages.end()) {
+  if (error_holds_end()) {
     error_vector_.resize(this->x_.size());
     this->derivative_at(tau, x, this->view(error_vector_));
     restep_.k[end_] = error_vector_.data();

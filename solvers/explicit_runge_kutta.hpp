@@ -77,6 +77,7 @@ class ExplicitRungeKutta final : public OneStepStepper<Real> {
   /// The c of a sum over a step of length h and the k that they belong to, until the next call.
   std::pair<std::span<const Real>, std::span<const Real* const>> over(Real h, const Sum& sum, const Stages& of) const;
   void evaluate(Stages& step, std::size_t stage, Real tau, Real h, const State& x, State& y, State* dx) const;
+  bool error_holds_end() const;
   CombinedError<Real> error_estimate(const Stages& step, Real h) const;
   void prepare_dense_output() const;
   Sum dense_sum(Real s) const;

@@ -7,6 +7,24 @@ import numpy as np
 
 COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
 
+# A small task and its start, for tests that add how it is solved.
+SMALL_PROBLEM = """
+seed = 3
+[task]
+samples = 12
+length = 5
+words = 20
+[model]
+width = 24
+hidden = 16
+[model.start]
+kind = "gaussian"
+W = 0.4
+W_V = 0.3
+W_K = 0.4
+W_Q = 0.4
+"""
+
 
 def gradflow(folder, *words, **more):
     """The finished process; `more` is for subprocess.run."""

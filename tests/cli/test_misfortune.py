@@ -15,25 +15,10 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from command import COMMAND, assert_same, contents, gradflow  # noqa: E402
+from command import COMMAND, SMALL_PROBLEM, assert_same, contents, gradflow  # noqa: E402
 
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data")
-EXPERIMENT = """
-seed = 3
-[task]
-samples = 12
-length = 5
-words = 20
-[model]
-width = 24
-hidden = 16
-[model.start]
-kind = "gaussian"
-W = 0.4
-W_V = 0.3
-W_K = 0.4
-W_Q = 0.4
-[solver]
+EXPERIMENT = SMALL_PROBLEM + """[solver]
 until = 1e2
 [save]
 records = 20

@@ -13,24 +13,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from command import COMMAND, assert_same, contents, gradflow  # noqa: E402
+from command import COMMAND, SMALL_PROBLEM, assert_same, contents, gradflow  # noqa: E402
 
-EXPERIMENT = """
-seed = 3
-[task]
-samples = 12
-length = 5
-words = 20
-[model]
-width = 24
-hidden = 16
-[model.start]
-kind = "gaussian"
-W = 0.4
-W_V = 0.3
-W_K = 0.4
-W_Q = 0.4
-[solver]
+EXPERIMENT = SMALL_PROBLEM + """[solver]
 rtol = 1e-9
 until = 1e5
 [save]

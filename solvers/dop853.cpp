@@ -180,7 +180,7 @@ const Tableau<Real>& tableau() {
 
 template <class Real>
 std::unique_ptr<Stepper<Real>> make_dop853(const System<Real>& system, Clock<Real> clock, Tolerances<Real> tolerances) {
-  return std::make_unique<ExplicitRungeKutta<Real>>(dop853, tableau<Real>(), system, clock, tolerances);
+  return make_explicit_runge_kutta(dop853, tableau<Real>(), system, clock, tolerances);
 }
 
 template std::unique_ptr<Stepper<double>> make_dop853(const System<double>&, Clock<double>, Tolerances<double>);

@@ -69,16 +69,28 @@ Real ErrorNorm<Real>::scale(const Block& block, Real norm_old, Real norm_new) co
 }
 
 template <class Real>
+Real ErrorNorm<Real>::of_vector(const Block& block, Real error, Real before, Real after) const {
+  using std::isfinite;
+  if (!isfinite(error) || !isfinite(after)) return std::numeric_limits<Real>::quiet_NaN();
+  if (!block.measured || error == 0) return 0;  // error == 0: also where the scale is 0
+  return error / scale(block, before, after);
+}
+
+template <class Real>
+Real ErrorNorm<Real>::damped(Real length, Real lower) {
+  using std::sqrt;
+  if (length == 0) return 0;
+  const Real ratio = lower / length;
+  return length / sqrt(1 + ratio * ratio / 100);
+}
+
+template <class Real>
 template <class LengthOfError>
 Real ErrorNorm<Real>::largest_ratio(LengthOfError length_of_error, std::span<const Real> x_old,
                                     std::span<const Real> x_new) const {
-  using std::isfinite;
   const auto ratio = [&](const Block& block, Index at, Index length, Scratch& scratch) -> Real {
-    const Real e = length_of_error(at, length, scratch), before = length_of(x_old.data() + at, length),
-               after = length_of(x_new.data() + at, length);
-    if (!isfinite(e) || !isfinite(after)) return std::numeric_limits<Real>::quiet_NaN();
-    if (!block.measured || e == 0) return 0;  // e == 0: also where the scale is 0
-    return e / scale(block, before, after);
+    const Real e = length_of_error(at, length, scratch);
+    return of_vector(block, e, length_of(x_old.data() + at, length), length_of(x_new.data() + at, length));
   };
   // A NaN, once there, stays.
   const auto larger = [](const Real& now, const Real& before) { return now > before || now != now ? now : before; };

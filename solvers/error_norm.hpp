@@ -47,6 +47,11 @@ class ErrorNorm {
   /// The estimate, stored.
   void form(const CombinedError<Real>& error, std::span<Real> out) const;
 
+  /// What one vector of a block contributes, given by its lengths: of the error and at the two ends of the step.
+  Real of_vector(const Block& block, Real error, Real before, Real after) const;
+  /// The length of an error estimate where a second one of lower order has the length `lower` (CombinedError).
+  static Real damped(Real length, Real lower);
+
   /// The `count` components with the largest share, largest first; those that are not finite come before all others.
   std::vector<Component<Real>> worst(std::span<const Real> error, std::span<const Real> x_old,
                                      std::span<const Real> x_new, std::size_t count) const;

@@ -38,7 +38,7 @@ template <class Real>
 EventLocator<Real>::EventLocator(const System<Real>& system)
     : system_(system),
       events_(system.events()),
-      x_(static_cast<std::size_t>(system.dimension())),
+      x_(events_.empty() ? 0 : static_cast<std::size_t>(system.dimension())),
       dx_(x_.size()),
       beside_(x_.size()),
       error_(x_.size()) {}

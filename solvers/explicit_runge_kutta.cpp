@@ -14,11 +14,56 @@ std::size_t to_size(int i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 template <class Real>
-auto ExplicitRungeKutta<Real>::convert(const typename Tableau<Real>::Terms& terms) -> Sum {
+RungeKuttaScheme<Real>::RungeKuttaScheme(const Tableau<Real>& tableau)
+    : end(to_size(tableau.end)), nodes(tableau.nodes) {
+  const auto convert = [](const typename Tableau<Real>::Terms& terms) {
+    Sum sum;
+    for (const typename Tableau<Real>::Term& term : terms) {
+      sum.stages.push_back(to_size(term.stage));
+      sum.c.push_back(term.c);
+    }
+    return sum;
+  };
+  for (const typename Tableau<Real>::Terms& terms : tableau.stages) stages.push_back(convert(terms));
+  for (const typename Tableau<Real>::Terms& terms : tableau.dense) dense.push_back(convert(terms));
+  // Both estimates over the same stages, so that they share one pass.
+  error = convert(tableau.error);
+  if (!tableau.lower_error.empty()) lower_error.assign(error.c.size(), Real(0));
+  for (const typename Tableau<Real>::Term& term : tableau.lower_error) {
+    const auto at = std::find(error.stages.begin(), error.stages.end(), to_size(term.stage)) - error.stages.begin();
+    if (at == std::ssize(error.stages)) {
+      error.stages.push_back(to_size(term.stage));
+      error.c.push_back(Real(0));
+      lower_error.push_back(Real(0));
+    }
+    lower_error[static_cast<std::size_t>(at)] = term.c;
+  }
+}
+
+template <class Real>
+bool RungeKuttaScheme<Real>::error_holds_end() const {
+  return std::find(error.stages.begin(), error.stages.end(), end) != error.stages.end();
+}
+
+template <class Real>
+auto RungeKuttaScheme<Real>::at(Real s) const -> Sum {
+  std::vector<Real> weights(stages.size(), Real(0));
+  const auto add = [&](const Sum& sum, Real factor) {
+    for (std::size_t i = 0; i < sum.c.size(); ++i) weights[sum.stages[i]] += factor * sum.c[i];
+  };
+  const auto outer = [&](std::size_t level) -> Real { return level % 2 == 0 ? s : Real(1 - s); };
+  for (std::size_t level = dense.size() + 3; level-- > 0;) {
+    if (level >= 3) add(dense[level - 3], 1);
+    if (level == 2) add(stages[end], 2), weights[0] -= 1, weights[end] -= 1;
+    if (level == 1) add(stages[end], -1), weights[0] += 1;
+    if (level == 0) add(stages[end], 1);
+    for (Real& weight : weights) weight *= outer(level);
+  }
   Sum sum;
-  for (const typename Tableau<Real>::Term& term : terms) {
-    sum.stages.push_back(to_size(term.stage));
-    sum.c.push_back(term.c);
+  for (std::size_t stage = 0; stage < weights.size(); ++stage) {
+    if (weights[stage] == 0) continue;
+    sum.stages.push_back(stage);
+    sum.c.push_back(weights[stage]);
   }
   return sum;
 }
@@ -26,28 +71,11 @@ auto ExplicitRungeKutta<Real>::convert(const typename Tableau<Real>::Terms& term
 template <class Real>
 ExplicitRungeKutta<Real>::ExplicitRungeKutta(const Method& method, const Tableau<Real>& tableau,
                                              const System<Real>& system, Clock<Real> clock, Tolerances<Real> tolerances)
-    : OneStepStepper<Real>(system, clock, tolerances),
-      method_(method),
-      end_(to_size(tableau.end)),
-      nodes_(tableau.nodes) {
-  for (const typename Tableau<Real>::Terms& terms : tableau.stages) stages_.push_back(convert(terms));
-  for (const typename Tableau<Real>::Terms& terms : tableau.dense) dense_.push_back(convert(terms));
-  // Both estimates over the same stages, so that they share one pass.
-  error_ = convert(tableau.error);
-  if (!tableau.lower_error.empty()) lower_error_.assign(error_.c.size(), Real(0));
-  for (const typename Tableau<Real>::Term& term : tableau.lower_error) {
-    const auto at = std::find(error_.stages.begin(), error_.stages.end(), to_size(term.stage)) - error_.stages.begin();
-    if (at == std::ssize(error_.stages)) {
-      error_.stages.push_back(to_size(term.stage));
-      error_.c.push_back(Real(0));
-      lower_error_.push_back(Real(0));
-    }
-    lower_error_[static_cast<std::size_t>(at)] = term.c;
-  }
+    : OneStepStepper<Real>(system, clock, tolerances), method_(method), scheme_(tableau) {
   assign_slots(tableau);
   for (Stages* stages : {&step_, &restep_}) {
     stages->slots.resize(slots_);
-    stages->k.resize(stages_.size());
+    stages->k.resize(scheme_.stages.size());
   }
 }
 
@@ -55,20 +83,20 @@ ExplicitRungeKutta<Real>::ExplicitRungeKutta(const Method& method, const Tableau
 /// all three may be asked for once the stages of the dense output are there.
 template <class Real>
 void ExplicitRungeKutta<Real>::assign_slots(const Tableau<Real>& tableau) {
-  std::vector<std::size_t> last_use(stages_.size());
+  std::vector<std::size_t> last_use(scheme_.stages.size());
   const auto used = [&](const typename Tableau<Real>::Terms& terms, std::size_t when) {
     for (const typename Tableau<Real>::Term& term : terms)
       last_use[to_size(term.stage)] = std::max(last_use[to_size(term.stage)], when);
   };
-  for (std::size_t stage = 0; stage < stages_.size(); ++stage) used(tableau.stages[stage], stage);
-  used(tableau.error, stages_.size());
-  used(tableau.lower_error, stages_.size());
-  used(tableau.stages[end_], stages_.size());
-  for (const typename Tableau<Real>::Terms& terms : tableau.dense) used(terms, stages_.size());
+  for (std::size_t stage = 0; stage < scheme_.stages.size(); ++stage) used(tableau.stages[stage], stage);
+  used(tableau.error, scheme_.stages.size());
+  used(tableau.lower_error, scheme_.stages.size());
+  used(tableau.stages[scheme_.end], scheme_.stages.size());
+  for (const typename Tableau<Real>::Terms& terms : tableau.dense) used(terms, scheme_.stages.size());
 
-  slot_.assign(stages_.size(), 0);
+  slot_.assign(scheme_.stages.size(), 0);
   std::vector<std::size_t> busy_until;
-  for (std::size_t stage = 1; stage < stages_.size(); ++stage) {
+  for (std::size_t stage = 1; stage < scheme_.stages.size(); ++stage) {
     if (!inner(stage)) continue;
     const auto free = std::find_if(busy_until.begin(), busy_until.end(), [&](std::size_t use) { return use < stage; });
     slot_[stage] = static_cast<std::size_t>(free - busy_until.begin());
@@ -99,8 +127,8 @@ void ExplicitRungeKutta<Real>::evaluate(Stages& step, std::size_t stage, Real ta
     dx = &step.slots[slot_[stage]];
     dx->resize(x.size());
   }
-  const auto [c, k] = over(h, stages_[stage], step);
-  this->stage(tau, x, c, k, y, stage == end_, *dx, true);
+  const auto [c, k] = over(h, scheme_.stages[stage], step);
+  this->stage(tau, x, c, k, y, stage == scheme_.end, *dx, true);
   step.k[stage] = dx->data();
 }
 
@@ -110,32 +138,27 @@ Real ExplicitRungeKutta<Real>::attempt(Real tau_next) {
   this->trial_tau_ = tau_next;
   const Real h = tau_next - this->tau_;
   step_.k[0] = this->dx_.data();
-  for (std::size_t stage = 1; stage < end_; ++stage)
-    evaluate(step_, stage, this->tau_ + nodes_[stage] * h, h, this->x_, this->other_x_, nullptr);
-  evaluate(step_, end_, tau_next, h, this->x_, this->other_x_, &this->other_dx_);
+  for (std::size_t stage = 1; stage < scheme_.end; ++stage)
+    evaluate(step_, stage, this->tau_ + scheme_.nodes[stage] * h, h, this->x_, this->other_x_, nullptr);
+  evaluate(step_, scheme_.end, tau_next, h, this->x_, this->other_x_, &this->other_dx_);
   const Real ratio = this->norm_(error_estimate(step_, h), this->view(this->x_), this->view(this->other_x_));
   // The next step's first stage: known to be finite before this one is taken, or the state would be beyond the wall.
   // Where the error estimate holds it, the ratio has seen it.
-  return error_holds_end() || this->other_dx_.allFinite() ? ratio : std::numeric_limits<Real>::quiet_NaN();
+  return scheme_.error_holds_end() || this->other_dx_.allFinite() ? ratio : std::numeric_limits<Real>::quiet_NaN();
 }
 
 template <class Real>
 void ExplicitRungeKutta<Real>::accept() {
   OneStepStepper<Real>::accept();
   step_.k[0] = this->other_dx_.data();
-  step_.k[end_] = this->dx_.data();
-}
-
-template <class Real>
-bool ExplicitRungeKutta<Real>::error_holds_end() const {
-  return std::find(error_.stages.begin(), error_.stages.end(), end_) != error_.stages.end();
+  step_.k[scheme_.end] = this->dx_.data();
 }
 
 template <class Real>
 CombinedError<Real> ExplicitRungeKutta<Real>::error_estimate(const Stages& step, Real h) const {
-  const auto [c, k] = over(h, error_, step);
+  const auto [c, k] = over(h, scheme_.error, step);
   lower_c_.clear();
-  for (const Real& lower : lower_error_) lower_c_.push_back(h * lower);
+  for (const Real& lower : scheme_.lower_error) lower_c_.push_back(h * lower);
   return {c, k, lower_c_};
 }
 
@@ -151,32 +174,8 @@ void ExplicitRungeKutta<Real>::prepare_dense_output() const {
   if (std::exchange(dense_ready_, true)) return;
   scratch_.resize(this->x_.size());
   const Real h = this->tau_ - this->previous_tau_;
-  for (std::size_t stage = end_ + 1; stage < stages_.size(); ++stage)
-    evaluate(step_, stage, this->previous_tau_ + nodes_[stage] * h, h, this->other_x_, scratch_, nullptr);
-}
-
-/// What each stage contributes to x(s) - x0, over h.
-template <class Real>
-auto ExplicitRungeKutta<Real>::dense_sum(Real s) const -> Sum {
-  std::vector<Real> weights(stages_.size(), Real(0));
-  const auto add = [&](const Sum& sum, Real factor) {
-    for (std::size_t i = 0; i < sum.c.size(); ++i) weights[sum.stages[i]] += factor * sum.c[i];
-  };
-  const auto outer = [&](std::size_t level) -> Real { return level % 2 == 0 ? s : Real(1 - s); };
-  for (std::size_t level = dense_.size() + 3; level-- > 0;) {
-    if (level >= 3) add(dense_[level - 3], 1);
-    if (level == 2) add(stages_[end_], 2), weights[0] -= 1, weights[end_] -= 1;
-    if (level == 1) add(stages_[end_], -1), weights[0] += 1;
-    if (level == 0) add(stages_[end_], 1);
-    for (Real& weight : weights) weight *= outer(level);
-  }
-  Sum sum;
-  for (std::size_t stage = 0; stage < weights.size(); ++stage) {
-    if (weights[stage] == 0) continue;
-    sum.stages.push_back(stage);
-    sum.c.push_back(weights[stage]);
-  }
-  return sum;
+  for (std::size_t stage = scheme_.end + 1; stage < scheme_.stages.size(); ++stage)
+    evaluate(step_, stage, this->previous_tau_ + scheme_.nodes[stage] * h, h, this->other_x_, scratch_, nullptr);
 }
 
 template <class Real>
@@ -188,7 +187,7 @@ void ExplicitRungeKutta<Real>::interpolate(Real tau, std::span<Real> x) const {
   }
   prepare_dense_output();
   const Real h = this->tau_ - this->previous_tau_;
-  const auto [c, k] = over(h, dense_sum((tau - this->previous_tau_) / h), step_);
+  const auto [c, k] = over(h, scheme_.at((tau - this->previous_tau_) / h), step_);
   combine<Real>(this->view(this->other_x_), c, k, x);
 }
 
@@ -204,19 +203,21 @@ void ExplicitRungeKutta<Real>::restep(Real tau, std::span<Real> x, std::span<Rea
   }
   scratch_.resize(this->x_.size());
   restep_.k[0] = this->other_dx_.data();
-  for (std::size_t stage = 1; stage < end_; ++stage)
-    evaluate(restep_, stage, from + nodes_[stage] * h, h, this->other_x_, scratch_, nullptr);
-  const auto [c, k] = over(h, stages_[end_], restep_);
+  for (std::size_t stage = 1; stage < scheme_.end; ++stage)
+    evaluate(restep_, stage, from + scheme_.nodes[stage] * h, h, this->other_x_, scratch_, nullptr);
+  const auto [c, k] = over(h, scheme_.stages[scheme_.end], restep_);
   combine<Real>(this->view(this->other_x_), c, k, x);
   if (error.empty()) return;
-  if (error_holds_end()) {
+  if (scheme_.error_holds_end()) {
     error_vector_.resize(this->x_.size());
     this->derivative_at(tau, x, this->view(error_vector_));
-    restep_.k[end_] = error_vector_.data();
+    restep_.k[scheme_.end] = error_vector_.data();
   }
   this->norm_.form(error_estimate(restep_, h), error);
 }
 
+template struct RungeKuttaScheme<double>;
+template struct RungeKuttaScheme<Quad>;
 template class ExplicitRungeKutta<double>;
 template class ExplicitRungeKutta<Quad>;
 

@@ -42,6 +42,35 @@ struct Tableau {
   }
 };
 
+/// A tableau made ready to run: sums over stages, and none where a coefficient is 0.
+template <class Real>
+struct RungeKuttaScheme {
+  /// c[i] k of stages[i].
+  struct Sum {
+    std::vector<std::size_t> stages;
+    std::vector<Real> c;
+  };
+
+  explicit RungeKuttaScheme(const Tableau<Real>& tableau);
+
+  std::size_t end;
+  std::vector<Real> nodes;
+  std::vector<Sum> stages, dense;
+  Sum error;
+  std::vector<Real> lower_error;  ///< over the stages of `error`; may be empty
+
+  bool error_holds_end() const;
+  /// x(s) - x0 over h, at s steps from the start, in the nested form of Tableau::dense.
+  Sum at(Real s) const;
+};
+
+/// The stepper of a tableau, on derivatives in factors where the system has such (System::frozen_step), else on
+/// vectors. `method`, `tableau` and `system` must outlive it.
+template <class Real>
+std::unique_ptr<Stepper<Real>> make_explicit_runge_kutta(const Method& method, const Tableau<Real>& tableau,
+                                                         const System<Real>& system, Clock<Real> clock,
+                                                         Tolerances<Real> tolerances);
+
 /// Runs a tableau through System::stage: neither stage sums nor the error estimate are ever stored.
 template <class Real>
 class ExplicitRungeKutta final : public OneStepStepper<Real> {
@@ -60,34 +89,23 @@ class ExplicitRungeKutta final : public OneStepStepper<Real> {
   void restep(Real tau, std::span<Real> x, std::span<Real> error) const override;
 
  private:
-  /// A sum over stages: c[i] k of stages[i].
-  struct Sum {
-    std::vector<std::size_t> stages;
-    std::vector<Real> c;
-  };
+  using Sum = typename RungeKuttaScheme<Real>::Sum;
   /// The derivatives of one step: k of every stage, the inner ones in slots.
   struct Stages {
     std::vector<State> slots;
     std::vector<const Real*> k;
   };
 
-  static Sum convert(const typename Tableau<Real>::Terms& terms);
   void assign_slots(const Tableau<Real>& tableau);
-  bool inner(std::size_t stage) const { return stage != 0 && stage != end_; }
+  bool inner(std::size_t stage) const { return stage != 0 && stage != scheme_.end; }
   /// The c of a sum over a step of length h and the k that they belong to, until the next call.
   std::pair<std::span<const Real>, std::span<const Real* const>> over(Real h, const Sum& sum, const Stages& of) const;
   void evaluate(Stages& step, std::size_t stage, Real tau, Real h, const State& x, State& y, State* dx) const;
-  bool error_holds_end() const;
   CombinedError<Real> error_estimate(const Stages& step, Real h) const;
   void prepare_dense_output() const;
-  Sum dense_sum(Real s) const;
 
   const Method& method_;
-  const std::size_t end_;
-  std::vector<Real> nodes_;
-  std::vector<Sum> stages_, dense_;
-  Sum error_;
-  std::vector<Real> lower_error_;  // over the stages of error_; may be empty
+  const RungeKuttaScheme<Real> scheme_;
   std::vector<std::size_t> slot_;  // of every stage; stages that are never needed together share one
   std::size_t slots_ = 0;
 

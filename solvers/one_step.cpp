@@ -90,13 +90,16 @@ Real OneStepStepper<Real>::initial_step(Real h_max) const {
   using std::max;
   using std::min;
   using std::pow;
-  const State zero = State::Zero(x_.size());
-  const auto size = [&](const State& s) { return norm_(view(s), view(x_), view(zero)); };
-  const Real d0 = size(x_), d1 = size(dx_);
+  const Eigen::Map<const State> dx(this->derivative().data(), x_.size());
+  const auto size = [&](const auto& s) {
+    return norm_({s.data(), static_cast<std::size_t>(s.size())}, view(x_), view(x_));
+  };
+  const Real d0 = size(x_), d1 = size(dx);
   const Real h0 = min(h_max, d0 > Real(1e-5) && d1 > Real(1e-5) ? Real(d0 / (100 * d1)) : Real(h_max * Real(1e-6)));
-  State moved = x_ + h0 * dx_, dx_moved(x_.size());
-  evaluate(moved, dx_moved, tau_ + h0);
-  const Real d2 = size((dx_moved - dx_) / h0), larger = max(d1, d2);
+  State moved = x_ + h0 * dx, change(x_.size());
+  evaluate(moved, change, tau_ + h0);
+  change = (change - dx) / h0;
+  const Real d2 = size(change), larger = max(d1, d2);
   const Real h1 = larger > Real(1e-15) ? Real(pow(Real(0.01) / larger, Real(1) / (this->method().error_order + 1)))
                                        : max(Real(h_max * Real(1e-6)), Real(h0 / 1000));
   const Real h = min(h_max, min(Real(100 * h0), h1));

@@ -48,15 +48,15 @@ class OneStepStepper : public Stepper<Real> {
              State& dx, bool unmixed = false) const;
   void evaluate(const State& x, State& dx, Real tau) const { derivative_at(tau, view(x), view(dx)); }
 
+  /// Throws as start does.
+  void check(Real tau, std::span<const Real> x) const;
+
   const System<Real>& system_;
   Clock<Real> clock_;
   ErrorNorm<Real> norm_;
   Real tau_ = 0, previous_tau_ = 0, trial_tau_ = 0;
   State x_, dx_, other_x_, other_dx_;
   mutable Index evaluations_ = 0;
-
- private:
-  void check(Real tau, std::span<const Real> x) const;
 };
 
 }  // namespace solvers

@@ -1,5 +1,8 @@
 #pragma once
+#include <solvers/frozen_step.hpp>
+
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -71,6 +74,10 @@ class System {
   /// One stage: dx = scale f(t, y). Point and derivative may be formed tile by tile, so that no pass over memory lies
   /// between them. `y` [dimension] is where the point goes; where it is not to be kept, `y` may be left with anything.
   virtual void stage(const StagePoint<Real>& at, std::span<Real> y, bool keep, std::span<Real> dx) const;
+
+  /// For methods of at most `stages` stages, the one of the dense output included, where the system can keep the
+  /// derivatives of a step in factors and that is less work; else null. The system must outlive it.
+  virtual std::unique_ptr<FrozenStep<Real>> frozen_step(std::size_t /*stages*/) const { return nullptr; }
 
   /// Threads that a stepper may share for sums of its own, as the system uses them for its derivative; null: none. They
   /// must not change while a stepper lives.

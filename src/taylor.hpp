@@ -145,5 +145,6 @@ class solvers::System<gradflow::Taylor<Real, N>> {
   virtual std::vector<Block> blocks() const = 0;
   virtual void derivative(Scalar t, std::span<const Scalar> x, std::span<Scalar> dx) const = 0;
   virtual Workers* workers() const { return nullptr; }
+  virtual std::unique_ptr<FrozenStep<Scalar>> frozen_step(std::size_t) const { return nullptr; }
   virtual void stage(const StagePoint<Scalar>& at, std::span<Scalar> y, bool keep, std::span<Scalar> dx) const = 0;
 };

@@ -6,6 +6,7 @@
 #include <solvers/combine.hpp>
 #include <stdexcept>
 
+#include "flows/frozen_basis.hpp"
 #include "scalars.hpp"
 #include "taylor.hpp"
 
@@ -182,6 +183,28 @@ template <class Real>
 void AttentionFlow<Real>::stage(const solvers::StagePoint<Real>& at, std::span<Real> y, bool keep,
                                 std::span<Real> dx) const {
   evaluate(at, y, keep, dx);
+}
+
+template <class Real>
+std::unique_ptr<solvers::FrozenStep<Real>> AttentionFlow<Real>::frozen_step(std::size_t stages) const {
+  if constexpr (std::is_same_v<Real, double>) {
+    FrozenFlow flow{.model = this->model(),
+                    .words = gradient_.layout(),
+                    .rows_V = uv_.rows(),
+                    .rows_KQ = kq_.rows(),
+                    .begin_V = begin(V),
+                    .begin_K = begin(K),
+                    .begin_Q = begin(Q),
+                    .root = inverse_root<double>(width()),
+                    .M = M(),
+                    .rates = this->rates(),
+                    .u = [this](State x) { return u(x); },
+                    .head_derivative = [this](const Vector<Real>& p, std::span<Real> dx) { head_derivative(p, dx); },
+                    .workers = [this]() -> solvers::Workers& { return *gradient_.workers(); }};
+    if (FrozenBasis::pays(flow, static_cast<Index>(stages)))
+      return std::make_unique<FrozenBasis>(std::move(flow), static_cast<Index>(stages));
+  }
+  return nullptr;
 }
 
 template <class Real>

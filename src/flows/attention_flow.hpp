@@ -29,6 +29,7 @@ class AttentionFlow : public Flow<Real> {
   void use(std::shared_ptr<solvers::Workers> workers) override { gradient_.use(std::move(workers)); }
   solvers::Workers* workers() const override { return gradient_.workers(); }
   void stage(const solvers::StagePoint<Real>& at, std::span<Real> y, bool keep, std::span<Real> dx) const override;
+  std::unique_ptr<solvers::FrozenStep<Real>> frozen_step(std::size_t stages) const override;
   void batch_derivative(State x, std::span<const Index> samples, std::span<Real> dx) const override;
 
   void values(State x, std::span<Real> G) const override;

@@ -47,95 +47,42 @@ GRADFLOW_INLINE inline void put(Real* out, Index r, Index rows, const lanes::Lan
 template <class Real>
 TiledGradient<Real>::TiledGradient(const Model<Real>& model, std::span<const Index> words, Index rows_V, Index rows_KQ)
     : model_(model),
+      layout_(model.task(), model.pairs(), words),
       columns_(std::ssize(words)),
       rows_V_(rows_V),
       rows_KQ_(rows_KQ),
       all_(to_size(model.task().samples())) {
   const Task& task = model.task();
   std::iota(all_.begin(), all_.end(), Index{0});
-  const std::vector<Index> place = places(words, task.words());
-  std::vector<Index> uses(to_size(task.words()), 0), shared(uses.size(), -1);
-  for (const Index i : all_)
-    for (const Index word : task.bag(i).words) ++uses[to_size(word)];
-  for (const Index word : words) {
-    if (uses[to_size(word)] < 2) continue;
-    shared[to_size(word)] = std::ssize(shared_columns_);
-    shared_columns_.push_back(place[to_size(word)]);
-  }
-
-  // The pairs of shared words, by query; each occurs both ways.
-  std::vector<Index> number(to_size(model.pairs().size()), -1);
-  begins_.push_back(0);
-  const std::span<const Index> queries = model.pairs().queries();
-  for (Index j = 0; j < std::ssize(queries); ++j) {
-    if (shared[to_size(queries[to_size(j)])] < 0) continue;
-    for (Index pair = model.pairs().begin(j); pair < model.pairs().begin(j + 1); ++pair) {
-      const Index partner = shared[to_size(model.pairs().key(pair))];
-      if (partner < 0) continue;
-      number[to_size(pair)] = std::ssize(partners_);
-      partners_.push_back(partner);
-    }
-    begins_.push_back(std::ssize(partners_));
-  }
-  for (Index word = 0; word < std::ssize(shared_columns_); ++word)
-    for (Index pair = begins_[to_size(word)]; pair < begins_[to_size(word + 1)]; ++pair) {
-      const Index other = partners_[to_size(pair)];
-      const auto from = partners_.begin() + begins_[to_size(other)],
-                 to = partners_.begin() + begins_[to_size(other + 1)];
-      mirror_.push_back(std::lower_bound(from, to, word) - partners_.begin());
-    }
-
-  Index most_own = 0, all_own = 0;
-  std::size_t longest = 0;
-  for (const Index i : all_) {
-    const Bag bag = task.bag(i);
-    const std::span<const Index> pairs = model.pairs().of_sample(i);
-    std::vector<std::size_t> order(bag.words.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    const auto is_own = [&](std::size_t k) { return shared[to_size(bag.words[k])] < 0; };
-    const auto own_end = std::stable_partition(order.begin(), order.end(), is_own);
-    Sample sample{.columns = {}, .counts = {}, .own = own_end - order.begin(), .shared = {}, .pairs = {}};
-    for (const std::size_t k : order) {
-      sample.columns.push_back(place[to_size(bag.words[k])]);
-      sample.counts.push_back(bag.counts[k]);
-      if (!is_own(k)) sample.shared.push_back(shared[to_size(bag.words[k])]);
-    }
-    for (auto q = own_end; q != order.end(); ++q)
-      for (auto k = own_end; k != order.end(); ++k)
-        sample.pairs.push_back(number[to_size(pairs[*q * order.size() + *k])]);
-    most_own = std::max(most_own, sample.own);
-    all_own += sample.own;
-    longest = std::max(longest, order.size());
-    samples_.push_back(std::move(sample));
-  }
-
   // Every chunk has its own sums for the shared words: no more of them than the words of single samples pay for.
-  const Index words_shared = std::ssize(shared_columns_), pairs_shared = std::ssize(partners_);
+  const Index words_shared = layout_.shared(), pairs_shared = std::ssize(layout_.partners);
   const Index rows = std::max<Index>(rows_V + 2 * rows_KQ, 1);
-  const Index chunks = std::clamp<Index>(all_own / (8 * (words_shared + pairs_shared / rows + 1)), 1, most_chunks);
+  const Index chunks =
+      std::clamp<Index>(layout_.all_own / (8 * (words_shared + pairs_shared / rows + 1)), 1, most_chunks);
   chunks_.resize(to_size(std::min(chunks, task.samples())));
   const Index padded_V = lanes::padded(rows_V), padded_KQ = lanes::padded(rows_KQ);
   for (Chunk& chunk : chunks_) {
     chunk.p.resize(padded_V);
     chunk.gV.resize(words_shared);
-    chunk.gA.resize(partners_.size());
-    chunk.dK.resize(padded_KQ, all_own > 0 ? words_shared : 0);
-    chunk.dQ.resize(padded_KQ, all_own > 0 ? words_shared : 0);
+    chunk.gA.resize(layout_.partners.size());
+    chunk.dK.resize(padded_KQ, layout_.all_own > 0 ? words_shared : 0);
+    chunk.dQ.resize(padded_KQ, layout_.all_own > 0 ? words_shared : 0);
   }
   V_.setZero(padded_V, words_shared);
   K_.setZero(padded_KQ, words_shared);
   Q_.setZero(padded_KQ, words_shared);
   u_.setZero(padded_V);
   G_.resize(words_shared);
-  A_.resize(partners_.size());
-  gA_mirrored_.resize(partners_.size());
-  for (const Index partner : partners_) {
+  A_.resize(layout_.partners.size());
+  gA_mirrored_.resize(layout_.partners.size());
+  for (const Index partner : layout_.partners) {
     partner_K_.push_back(K_.col(partner).data());
     partner_Q_.push_back(Q_.col(partner).data());
   }
-  tiles_.push_back({.V = Matrix<Real>::Zero(padded_V, most_own),
-                    .K = Matrix<Real>::Zero(padded_KQ, most_own),
-                    .Q = Matrix<Real>::Zero(padded_KQ, most_own),
+  const std::size_t longest = to_size(layout_.longest);
+  tiles_.push_back({.V = Matrix<Real>::Zero(padded_V, layout_.most_own),
+                    .K = Matrix<Real>::Zero(padded_KQ, layout_.most_own),
+                    .Q = Matrix<Real>::Zero(padded_KQ, layout_.most_own),
                     .columns_V = {},
                     .columns_K = std::vector<const Real*>(longest),
                     .columns_Q = std::vector<const Real*>(longest),
@@ -207,7 +154,7 @@ void TiledGradient<Real>::form_V(const Request& request, Index column, Real* out
 
 template <class Real>
 void TiledGradient<Real>::form_shared(const Request& request, Index word) const {
-  const Index column = shared_columns_[to_size(word)];
+  const Index column = layout_.shared_columns[to_size(word)];
   form_V(request, column, V_.col(word).data());
   form(request, request.begin.K, rows_KQ_, column, K_.col(word).data());
   form(request, request.begin.Q, rows_KQ_, column, Q_.col(word).data());
@@ -217,7 +164,7 @@ void TiledGradient<Real>::form_shared(const Request& request, Index word) const 
 
 template <class Real>
 void TiledGradient<Real>::score_shared(const Request& request, Index word) const {
-  const Index from = begins_[to_size(word)], to = begins_[to_size(word + 1)];
+  const Index from = layout_.begins[to_size(word)], to = layout_.begins[to_size(word + 1)];
   const Real* const query = Q_.col(word).data();
   lanes::dots<Real>(&query, 0, 1, partner_K_.data() + from, 0, to - from, K_.rows(), request.root, A_.data() + from, 1);
 }
@@ -225,7 +172,7 @@ void TiledGradient<Real>::score_shared(const Request& request, Index word) const
 template <class Real>
 void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weight, bool add, Tile& tile,
                                      Chunk& chunk) const {
-  const Sample& sample = samples_[to_size(i)];
+  const WordLayout::Sample& sample = layout_.samples[to_size(i)];
   const Index l = std::ssize(sample.columns), own = sample.own, shared = l - own;
   const std::span<Real> G(tile.G.data(), to_size(l)), h(tile.h.data(), G.size()), P(tile.P.data(), G.size() * G.size()),
       gV(tile.gV.data(), G.size());
@@ -299,7 +246,8 @@ void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weigh
 
 template <class Real>
 void TiledGradient<Real>::finish_shared(const Request& request, Index word, Chunk& total) const {
-  const Index from = begins_[to_size(word)], to = begins_[to_size(word + 1)], column = shared_columns_[to_size(word)];
+  const Index from = layout_.begins[to_size(word)], to = layout_.begins[to_size(word + 1)],
+              column = layout_.shared_columns[to_size(word)];
   Eigen::Map<Vector<Real>>(request.dx + request.begin.V + column * rows_V_, rows_V_) =
       (request.scale.V * total.gV[word]) * request.u;
   const auto products = [&](const Real* g, const Real* const* terms, Index begin, const Real& scale,
@@ -318,7 +266,7 @@ void TiledGradient<Real>::finish_shared(const Request& request, Index word, Chun
 
 template <class Real>
 auto TiledGradient<Real>::run(const Request& request, std::span<const Index> samples, bool batch) const -> Sums {
-  const Index words = std::ssize(shared_columns_), chunks = std::ssize(chunks_), n = std::ssize(samples);
+  const Index words = layout_.shared(), chunks = std::ssize(chunks_), n = std::ssize(samples);
   u_.head(rows_V_) = request.u;
   find_factors(request);
   // A word costs little: several at a time.
@@ -359,7 +307,8 @@ auto TiledGradient<Real>::run(const Request& request, std::span<const Index> sam
     total.K += chunk.K;
     total.Q += chunk.Q;
   }
-  for (std::size_t pair = 0; pair < total.gA.size(); ++pair) gA_mirrored_[pair] = total.gA[to_size(mirror_[pair])];
+  for (std::size_t pair = 0; pair < total.gA.size(); ++pair)
+    gA_mirrored_[pair] = total.gA[to_size(layout_.mirror[pair])];
   for_each_word([&](Index word) { finish_shared(request, word, total); });
 
   Sums sums{.p = total.p.head(rows_V_) + V_.topRows(rows_V_) * total.gV,
@@ -369,7 +318,7 @@ auto TiledGradient<Real>::run(const Request& request, std::span<const Index> sam
   const auto squares = [&](Index begin, const Real& scale) -> Real {
     Real sum = 0;
     if (!(scale > 0)) return sum;
-    for (const Index column : shared_columns_)
+    for (const Index column : layout_.shared_columns)
       sum += Eigen::Map<const Vector<Real>>(request.dx + begin + column * rows_KQ_, rows_KQ_).squaredNorm();
     return sum / (scale * scale);
   };

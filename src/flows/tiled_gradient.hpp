@@ -6,6 +6,8 @@
 #include <solvers/system.hpp>
 #include <solvers/workers.hpp>
 
+#include "flows/word_layout.hpp"
+
 namespace gradflow {
 
 /// The derivative of W_V, W_K and W_Q at a stage of a Runge-Kutta method, a tile of memory at a time. A word that
@@ -49,15 +51,9 @@ class TiledGradient {
   /// Threads for all later calls; the default is none beside the caller.
   void use(std::shared_ptr<solvers::Workers> workers);
   solvers::Workers* workers() const { return workers_.get(); }
+  const WordLayout& layout() const { return layout_; }
 
  private:
-  struct Sample {
-    std::vector<Index> columns;  // [l] in the state; words of this sample alone first
-    std::vector<Index> counts;   // [l]
-    Index own;                   // how many are of this sample alone
-    std::vector<Index> shared;   // [l - own] places among the shared words
-    std::vector<Index> pairs;    // [l - own, l - own] places among the pairs of shared words, query-major
-  };
   /// What a thread works in: the columns of one sample.
   struct Tile {
     Matrix<Real> V, K, Q;  // [padded rows, most own words of a sample]
@@ -82,12 +78,9 @@ class TiledGradient {
   void form(const Request& request, Index begin, Index rows, Index column, Real* out) const;
 
   const Model<Real>& model_;
+  WordLayout layout_;
   Index columns_, rows_V_, rows_KQ_;
   std::vector<Index> all_;
-  std::vector<Sample> samples_;
-  std::vector<Index> shared_columns_;  // in the state
-  // Pairs of shared words that share a sample: of the word w, partners [begins_[w], begins_[w + 1]).
-  std::vector<Index> partners_, begins_, mirror_;
   std::shared_ptr<solvers::Workers> workers_;
 
   // Scratch of one evaluation; the result depends on the arguments alone.

@@ -49,6 +49,9 @@ class WatchedFlow final : public solvers::System<double> {
              std::span<double> dx) const override {
     flow_.stage(at, y, keep, dx);
   }
+  std::unique_ptr<solvers::FrozenStep<double>> frozen_step(std::size_t stages) const override {
+    return flow_.frozen_step(stages);
+  }
   solvers::Workers* workers() const override { return flow_.workers(); }
   std::vector<solvers::Event> events() const override;
   void event_values(double t, std::span<const double> x, std::span<double> values) const override;

@@ -1,0 +1,29 @@
+#pragma once
+#include <gradflow/model/model.hpp>
+
+namespace gradflow {
+
+/// Which of a state's words stand in one sample only, most fillers of a large task, and which are shared.
+struct WordLayout {
+  struct Sample {
+    std::vector<Index> columns;  ///< [l] in the state; words of this sample alone first
+    std::vector<Index> counts;   ///< [l]
+    Index own;                   ///< how many are of this sample alone
+    std::vector<Index> shared;   ///< [l - own] places among the shared words
+    std::vector<Index> pairs;    ///< [l - own, l - own] places among the pairs of shared words, query-major
+  };
+
+  /// `words`: those whose columns the state holds, ascending.
+  WordLayout(const Task& task, const WordPairs& pairs, std::span<const Index> words);
+
+  std::vector<Sample> samples;
+  std::vector<Index> shared_columns;  ///< in the state
+  /// Pairs of shared words that share a sample: of the word w, partners [begins[w], begins[w + 1]), and for each where
+  /// the same pair stands the other way round.
+  std::vector<Index> partners, begins, mirror;
+  Index most_own = 0, all_own = 0, longest = 0;  ///< of a sample, of all, distinct words of a sample
+
+  Index shared() const { return std::ssize(shared_columns); }
+};
+
+}  // namespace gradflow

@@ -14,17 +14,33 @@ using tests::OwnedFlow;
 
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
-/// The same flow, whose derivatives are vectors.
-class OnVectors final : public solvers::System<double> {
+/// The same flow with derivatives as vectors, or in factors; `measured`: the one block that has a say in the error.
+class Seen final : public solvers::System<double> {
  public:
-  explicit OnVectors(const Flow<double>& flow) : flow_(flow) {}
-  std::vector<solvers::Block> blocks() const override { return flow_.blocks(); }
+  explicit Seen(const Flow<double>& flow, bool frozen = false, std::string measured = "")
+      : flow_(flow), frozen_(frozen), measured_(std::move(measured)) {}
+  std::vector<solvers::Block> blocks() const override {
+    std::vector<solvers::Block> blocks = flow_.blocks();
+    if (!measured_.empty())
+      for (solvers::Block& block : blocks) block.measured = block.name == measured_;
+    return blocks;
+  }
   void derivative(double t, std::span<const double> x, std::span<double> dx) const override {
     flow_.derivative(t, x, dx);
+  }
+  std::unique_ptr<solvers::FrozenStep<double>> frozen_step(std::size_t stages) const override {
+    return frozen_ ? flow_.frozen_step(stages) : nullptr;
+  }
+  std::vector<solvers::Event> events() const override { return {{"doubled"}}; }
+  /// |u|^2 has reached twice what it was at the start.
+  void event_values(double, std::span<const double> x, std::span<double> values) const override {
+    values[0] = flow_.U(x) - 2 * flow_.U(flow_.initial_state());
   }
 
  private:
   const Flow<double>& flow_;
+  bool frozen_;
+  std::string measured_;
 };
 
 TaskData distinct_task(Index samples, Index length) {
@@ -94,7 +110,7 @@ void expect_near(std::span<const double> a, std::span<const double> b, double to
 
 TEST(FrozenBasis, TakesTheStepsOfTheMethodOnVectors) {
   for_each_flow([](const std::string& method, const OwnedFlow<double>& flow) {
-    const OnVectors vectors(*flow);
+    const Seen vectors(*flow);
     const auto frozen = stepper(method, *flow), plain = stepper(method, vectors);
     const std::vector<double> x0 = flow->initial_state();
     frozen->start(0.3, x0);
@@ -132,7 +148,7 @@ TEST(FrozenBasis, TakesTheStepsOfTheMethodOnVectors) {
 TEST(FrozenBasis, MeasuresErrorsFarBelowTheRoundingOfSquares) {
   // A step so short that its error is 1e-13 of the stages it is made of: squares of that are lost beside theirs.
   for_each_flow([](const std::string& method, const OwnedFlow<double>& flow) {
-    const OnVectors vectors(*flow);
+    const Seen vectors(*flow);
     const auto frozen = stepper(method, *flow), plain = stepper(method, vectors);
     const std::vector<double> x0 = flow->initial_state();
     frozen->start(0.3, x0);
@@ -143,6 +159,33 @@ TEST(FrozenBasis, MeasuresErrorsFarBelowTheRoundingOfSquares) {
     EXPECT_LT(of_error, 1e-9 * of_stages);
     EXPECT_NEAR(ratio, plain_ratio, (100 * epsilon * of_stages / of_error + 1e-6) * plain_ratio);
   });
+}
+
+TEST(FrozenBasis, MeasuresTheErrorsOfWordsOfOneSample) {
+  // Which those of shared words, sums over all samples, hide elsewhere: here theirs count for little, since their
+  // columns are long and nothing else is.
+  const TaskData task = distinct_task(60, 5);
+  for (const std::string measured : {"W_V", "W_K", "W_Q"}) {
+    SCOPED_TRACE(measured);
+    auto start = draw_start(StartLaw::gaussian, 128, 9, task.words, {0.1, 0.1, 0.1, 0.1}, 4);
+    if (measured == "W_V") start.W *= 1e-2;
+    if (measured == "W_K") start.W_Q *= 1e-2;
+    if (measured == "W_Q") start.W_K *= 1e-2;
+    (measured == "W_V" ? start.W_V : measured == "W_K" ? start.W_K : start.W_Q).leftCols(3) *= 1e3;
+    const OwnedFlow<double> flow(task, start, {}, false);
+    const Seen in_factors(*flow, true, measured), on_vectors(*flow, false, measured);
+    const auto at = [&](const solvers::System<double>& system) {
+      auto result = solvers::make_stepper<double>("dopri5", system, solvers::Clock<double>::linear(), {1e-6, 0.0});
+      result->start(0, flow->initial_state());
+      return result;
+    };
+    const auto frozen = at(in_factors), plain = at(on_vectors);
+    const double ratio = frozen->attempt(0.01), plain_ratio = plain->attempt(0.01);
+    const auto worst = plain->norm().worst(plain->trial_error(), plain->state(), plain->trial_state(), 1).front();
+    const int column = std::stoi(worst.name.substr(worst.name.find(',') + 1));
+    ASSERT_GT(column, 2) << worst.name;
+    EXPECT_NEAR(ratio, plain_ratio, 1e-6 * plain_ratio);
+  }
 }
 
 TEST(FrozenBasis, GoesOnFromASavedStateToTheLastBit) {
@@ -180,34 +223,13 @@ TEST(FrozenBasis, FindsTheEventsOfTheMethodOnVectors) {
   const TaskData task = distinct_task(60, 5);
   const auto start = draw_start(StartLaw::gaussian, 128, 32, task.words, {0.1, 0.05, 0.05, 0.05}, 4);
   const OwnedFlow<double> flow(task, start, {}, false);
-  /// Where |u|^2 reaches twice what it was.
-  class Growth final : public solvers::System<double> {
-   public:
-    Growth(const Flow<double>& flow, bool frozen, double U0) : flow_(flow), frozen_(frozen), U0_(U0) {}
-    std::vector<solvers::Block> blocks() const override { return flow_.blocks(); }
-    void derivative(double t, std::span<const double> x, std::span<double> dx) const override {
-      flow_.derivative(t, x, dx);
-    }
-    std::unique_ptr<solvers::FrozenStep<double>> frozen_step(std::size_t stages) const override {
-      return frozen_ ? flow_.frozen_step(stages) : nullptr;
-    }
-    std::vector<solvers::Event> events() const override { return {{"doubled"}}; }
-    void event_values(double, std::span<const double> x, std::span<double> values) const override {
-      values[0] = flow_.U(x) - 2 * U0_;
-    }
-
-   private:
-    const Flow<double>& flow_;
-    bool frozen_;
-    double U0_;
-  };
   const std::vector<double> x0 = flow->initial_state();
   solvers::SolveOptions<double> options;
   options.tolerances = {1e-8, 1e-11};
   options.clock = solvers::Clock<double>::log(1);
   std::vector<double> times;
   for (const bool frozen : {true, false}) {
-    const Growth system(*flow, frozen, flow->U(x0));
+    const Seen system(*flow, frozen);
     const auto solution = solvers::solve<double>(system, x0, {.end = 1e4, .outputs = {10.0, 100.0}}, options);
     ASSERT_EQ(solution.crossings.size(), 1u);
     times.push_back(solution.crossings.front().t);

@@ -3,7 +3,6 @@
 #include <gradflow/model/model.hpp>
 
 #include <algorithm>
-#include <ranges>
 #include <span>
 #include <vector>
 
@@ -24,16 +23,17 @@ class PairProducts {
   /// `place` [d]: where a word stands among the n (`places`). The pairs must outlive this.
   PairProducts(const WordPairs& pairs, std::span<const Index> place) : pairs_(pairs) {
     const std::span<const Index> queries = pairs.queries();
+    std::vector<Index> next;  // pair of each query's next key, in the order of the keys
+    for (Index j = 0; j < std::ssize(queries); ++j) next.push_back(pairs.begin(j));
     for (Index j = 0; j < std::ssize(queries); ++j) {
       const Index query = queries[static_cast<std::size_t>(j)];
       queries_.push_back(place[static_cast<std::size_t>(query)]);
       for (Index pair = pairs.begin(j); pair < pairs.begin(j + 1); ++pair) {
         const Index key = pairs.key(pair);
         keys_.push_back(place[static_cast<std::size_t>(key)]);
-        // Words that share a sample do so both ways: key is a query too, with query among its keys.
+        // Words that share a sample do so both ways: key is a query too, with query among its keys, which are ascending.
         const Index other = std::lower_bound(queries.begin(), queries.end(), key) - queries.begin();
-        const auto range = std::views::iota(pairs.begin(other), pairs.begin(other + 1));
-        mirror_.push_back(*std::ranges::lower_bound(range, query, {}, [&](Index p) { return pairs.key(p); }));
+        mirror_.push_back(next[static_cast<std::size_t>(other)]++);
       }
     }
   }

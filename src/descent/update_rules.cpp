@@ -105,8 +105,8 @@ std::size_t Update::place(std::string_view parameter) const {
 double Update::parameter(std::string_view name) const { return values_[place(name)]; }
 
 double Update::time(Index step) const {
-  const bool momentum = rule_->kind == Kind::heavy_ball || rule_->kind == Kind::nesterov;
-  return static_cast<double>(step) * rate_ / (momentum ? 1 - parameter("beta") : 1);
+  const bool with_momentum = rule_->kind == Kind::heavy_ball || rule_->kind == Kind::nesterov;
+  return static_cast<double>(step) * rate_ / (with_momentum ? 1 - parameter("beta") : 1);
 }
 
 std::optional<double> Update::stability_limit() const {

@@ -90,7 +90,7 @@ void DescentRun::go_to(Index step) {
     if (whole.sign_at_start[i] == 0) whole.sign_at_start[i] = part.sign_at_start[i];
 }
 
-DescentResult DescentRun::finish(bool go_on) {
+DescentResult DescentRun::conclude(bool go_on) {
   if (!ended() && descent_.steps() < end_) {
     if (go_on)
       go_to(end_);

@@ -53,7 +53,7 @@ class DescentRun final : private DescentObserver {
 
   /// Goes on to the end, or where it is not to counts as interrupted; writes the last record, the last snapshot and how
   /// it went.
-  DescentResult finish(bool go_on);
+  DescentResult conclude(bool go_on);
 
  private:
   void crossing(const StepCrossing& crossing, std::span<const double> x) override;

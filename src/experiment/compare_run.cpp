@@ -219,7 +219,7 @@ void Comparison::Parts::Session::run_lockstep() {
                         (result_.flow.companion && interrupted(*result_.flow.companion));
   for (const Side& side : sides_) {
     const bool go_on = result_.flow.report.reached_target() && !result_.interrupted;
-    result_.descents.push_back(side.run->finish(go_on));
+    result_.descents.push_back(side.run->conclude(go_on));
     result_.interrupted |= go_on && side.run->interrupted();
   }
 }

@@ -115,19 +115,19 @@ std::function<double(Moment&)> Observables::scalar(const std::string& quantity) 
                                 std::to_string(indices.size()) + " were given");
   std::size_t place = 0;
   for (std::size_t i = 0; i < indices.size(); ++i) {
-    const std::string& dimension = row->dimensions[i];
+    const std::string &dimension = row->dimensions[i], &index = indices[i];
     const bool words = std::ranges::find(word_dimensions, dimension) != word_dimensions.end();
     const std::vector<std::string> names = labels(dimension);
     std::vector<std::string> numbers;  // of words, from 1: they go by number as well as by name
     for (const Index word : context_.words)
       if (words) numbers.push_back(std::to_string(word + 1));
     const auto position = [&](const std::vector<std::string>& in) {
-      return static_cast<std::size_t>(std::find(in.begin(), in.end(), indices[i]) - in.begin());
+      return static_cast<std::size_t>(std::find(in.begin(), in.end(), index) - in.begin());
     };
     const std::size_t at = words && position(numbers) < numbers.size() ? position(numbers) : position(names);
     if (at == names.size())
       throw std::invalid_argument("quantity '" + quantity + "': no " + (words ? "tracked word" : dimension) + " '" +
-                                  indices[i] + "'; there are: " + join(words ? numbers : names) +
+                                  index + "'; there are: " + join(words ? numbers : names) +
                                   (words ? " (track more with save.words)" : ""));
     place = place * names.size() + at;
   }

@@ -171,7 +171,7 @@ TEST_F(CertifyTest, EachHalfOfAStoppedOrInterruptedRunIsJudgedAsFarAsItGoes) {
 TEST_F(CertifyTest, AStopJustBehindAStepsEndIsFoundByTheReference) {
   simulate(problem + solver("dopri5", 1e-5));
   const trajectory::Steps steps = trajectory::RunReader(file()).steps();
-  for (const std::size_t back : {3, 9}) {  // the loss at a step's end, and a little less
+  for (const std::size_t back : {3u, 9u}) {  // the loss at a step's end, and a little less
     const Problem again(read_run_settings(file()), read_run_inputs(file()));
     const double level = Truth(again, {0, steps.t[steps.t.size() - back]}).loss.back() * (1 - 1e-9);
     std::filesystem::path first = file();

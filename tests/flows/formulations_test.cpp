@@ -191,9 +191,9 @@ TEST(FormulationsTest, CommuteWithPermutationsOfWordsAndSamples) {
     for (auto& sample : data.tokens) std::ranges::transform(sample, sample.begin(), moved);
     std::ranges::transform(data.targets, data.targets.begin(), moved);
     if (data.common) data.common = moved(*data.common);
-    std::ranges::rotate(data.tokens, data.tokens.begin() + 1);
-    std::ranges::rotate(data.labels, data.labels.begin() + 1);
-    std::ranges::rotate(data.sample_class, data.sample_class.begin() + 1);
+    std::rotate(data.tokens.begin(), data.tokens.begin() + 1, data.tokens.end());
+    std::rotate(data.labels.begin(), data.labels.begin() + 1, data.labels.end());
+    std::rotate(data.sample_class.begin(), data.sample_class.begin() + 1, data.sample_class.end());
     Weights<double> start = c.start;
     for (Matrix<double>* matrix : {&start.W_V, &start.W_K, &start.W_Q})
       *matrix = Matrix<double>((*matrix)(Eigen::all, to));

@@ -201,7 +201,7 @@ TEST(ErrorNorm, IsTheFormula) {
   EXPECT_DOUBLE_EQ(norm(error, old, now), 1 / (0.25 * std::sqrt(2.0)));
   error[10] = 1e9;  // not measured
   EXPECT_DOUBLE_EQ(norm(error, old, now), 1 / (0.25 * std::sqrt(2.0)));
-  for (const std::size_t place : {3, 10}) {  // but not finite is not finite
+  for (const std::size_t place : {3u, 10u}) {  // but not finite is not finite
     auto broken = now;
     broken[place] = infinity;
     EXPECT_TRUE(std::isnan(norm(error, old, broken)));
@@ -249,7 +249,7 @@ TEST(ErrorNorm, NamesTheWorstComponents) {
 Problem<double> rotation_invariant() {
   return {{{.name = "V", .rows = 2, .columns = 2}}, [](double, auto x, auto dx) {
             const double a = x[0] * x[0] + x[1] * x[1], b = x[0] * x[2] + x[1] * x[3];
-            for (std::size_t i : {0, 1}) dx[i] = b * x[i] - x[2 + i], dx[2 + i] = a * x[i] - b * x[2 + i];
+            for (std::size_t i : {0u, 1u}) dx[i] = b * x[i] - x[2 + i], dx[2 + i] = a * x[i] - b * x[2 + i];
           }};
 }
 

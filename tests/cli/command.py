@@ -1,11 +1,16 @@
 """The command as tests start it, and all that a file of its holds."""
 import os
+import resource
 import subprocess
+from pathlib import Path
 
 import h5py
 import numpy as np
 
 COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
+
+# The address sanitizer takes 16 TiB of address space, keeps what is freed, and makes everything some times slower.
+SANITIZED = b"__asan_init" in Path(COMMAND).read_bytes()
 
 # A small task and its start, for tests that add how it is solved.
 SMALL_PROBLEM = """
@@ -29,6 +34,11 @@ W_Q = 0.4
 def gradflow(folder, *words, **more):
     """The finished process; `more` is for subprocess.run."""
     return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True, **{"timeout": 300, **more})
+
+
+def within(bytes):
+    """For preexec_fn: so much address space and no more, but for a sanitized command."""
+    return None if SANITIZED else lambda: resource.setrlimit(resource.RLIMIT_AS, (bytes, bytes))
 
 
 def contents(path):

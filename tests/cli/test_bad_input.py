@@ -3,7 +3,6 @@ code 2 or 3; never with a crash, a hang or memory without bound."""
 import collections
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -15,9 +14,10 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "notebooks"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 import gradflow as reader  # noqa: E402
+from command import COMMAND, within  # noqa: E402
 
-COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
 MODEL = """
 [model]
 width = 3
@@ -35,15 +35,10 @@ GIBIBYTE = 2**30
 START = 'start = { kind = "gaussian", W = 0.4, W_V = 0.3, W_K = 0.4, W_Q = 0.4 }'
 
 
-def limit_memory():
-    resource.setrlimit(resource.RLIMIT_AS, (4 * GIBIBYTE, 4 * GIBIBYTE))
-
-
 def gradflow(folder, *words):
-    """Within 4 GiB of address space (but for the address sanitizer, which takes 16 TiB of it) and 60 s of a busy machine."""
-    sanitized = b"__asan_init" in Path(COMMAND).read_bytes()
+    """Within 4 GiB of address space and 60 s of a busy machine."""
     return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True, errors="replace", timeout=60,
-                          preexec_fn=None if sanitized else limit_memory)
+                          preexec_fn=within(4 * GIBIBYTE))
 
 
 def refused(folder, settings, *parts, code=2):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from command import COMMAND, SMALL_PROBLEM, assert_same, contents, gradflow  # noqa: E402
+from command import COMMAND, SMALL_PROBLEM, assert_same, contents, gradflow, within  # noqa: E402
 
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data")
 EXPERIMENT = SMALL_PROBLEM + """[solver]
@@ -58,7 +58,7 @@ def test_what_no_machine_can_hold_is_refused_at_once(folder, command, setting, p
     began = time.monotonic()
     # With 64 GB for an address space the same would end in std::bad_alloc if it were tried.
     result = gradflow(folder, command, "small.toml", "--set", setting,
-                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (64 << 30, 64 << 30)))
+                      preexec_fn=within(64 << 30))
     if result.returncode != 2 and part.startswith("times") and os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 1e11:
         pytest.skip("this machine can hold that")
     assert result.returncode == 2 and result.stdout == ""

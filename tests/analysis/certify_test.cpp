@@ -32,7 +32,7 @@ class CertifyTest : public testing::Test {
   support::TemporaryFolder folder_;
 };
 
-const std::string problem = tests::small_task + tests::small_model;
+const std::string problem = tests::small_task() + tests::small_model();
 
 std::string solver(const std::string& method, double rtol, const std::string& more = "") {
   return "[solver]\nmethod = '" + method + "'\nrtol = " + std::to_string(rtol) + "\natol = 1e-9\nuntil = 200\n" + more +
@@ -136,7 +136,7 @@ TEST_F(CertifyTest, TheCoupledFlowIsCertifiedFromItsInnerProducts) {
   EXPECT_EQ(from_weights.states.front().name, "G");
   EXPECT_GT(from_weights.states.front().largest(), 0);
   EXPECT_LT(from_weights.states.front().relative(), 1e-4);
-  simulate(tests::small_task + coupled +
+  simulate(tests::small_task() + coupled +
            "[model]\nwidth = 1000000000\nhidden = 500000000\nstart = { kind = 'limit', W = 1e-8, W_V = 1e-5, W_K = "
            "1e-5, W_Q = 1e-5 }\n" +
            solver("dopri5", 1e-6));

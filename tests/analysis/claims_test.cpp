@@ -102,7 +102,7 @@ class MadeUp : public testing::Test {
     evidence_.at_T1 = evidence_.at_T2 = Snapshot{1, problem_.x0};
   }
   static std::string text() {
-    return tests::small_task + tests::small_model + "[solver]\nclock = 'linear'\nuntil = 9\n";
+    return tests::small_task() + tests::small_model() + "[solver]\nclock = 'linear'\nuntil = 9\n";
   }
   /// The claim of this name where the scalars are what `change` makes of a row of zeros.
   Claim claim(const std::string& name, const std::function<void(double t, ClaimPath::Row&)>& change) {
@@ -473,7 +473,7 @@ TEST_F(ClaimsOfRuns, OtherTasksAndFlowsSayWhyNoneApplies) {
         EXPECT_FALSE(claim.statement.empty());
       }
   };
-  simulate("[task]\nsamples = 6\nlength = 4\nwords = 13\ntargets = [1, 2]\n" + tests::small_model +
+  simulate("[task]\nsamples = 6\nlength = 4\nwords = 13\ntargets = [1, 2]\n" + tests::small_model() +
            "[solver]\nuntil = 1\n");
   expect_none(claims_of(), "no common word");
   simulate(R"(
@@ -491,7 +491,7 @@ name = "none"
 words = [3]
 label = -1
 fraction = 0.5
-)" + tests::small_model +
+)" + tests::small_model() +
            "[solver]\nuntil = 1\n");
   expect_none(claims_of(), "no sample of class I3");
   PhasesReport other{};

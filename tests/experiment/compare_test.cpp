@@ -25,12 +25,12 @@ using tests::experiment;
 using trajectory::ComparisonReader;
 using trajectory::RunReader;
 
-const std::string small = tests::small_task + tests::small_model;
+const std::string small = tests::small_task() + tests::small_model();
 const std::string solver = "[solver]\nmethod = 'fehlberg78'\nrtol = 1e-12\natol = 1e-14\nuntil = 20\n";
 const std::string save = "[save]\nrecords = 40\nstates = 3\n";
 
 /// Wide enough for the reduced flow to run in compressed coordinates.
-const std::string wide = tests::small_task + "[model]\nwidth = 40\nhidden = 6\n" +
+const std::string wide = tests::small_task() + "[model]\nwidth = 40\nhidden = 6\n" +
                          "start = { kind = 'gaussian', W = 0.3, W_V = 0.2, W_K = 0.4, W_Q = 0.5 }\n";
 
 /// Counts what it hears; asks to stop after `patience` questions.
@@ -233,7 +233,7 @@ TEST_F(CompareTest, ADescentThatDivergesIsAResult) {
 {"tokens": [0, 1, 3], "label": -1}
 )";
   const ComparisonResult result =
-      run("[task]\nkind = 'file'\npath = 'same.jsonl'\nwords = 4\n" + tests::small_model + save +
+      run("[task]\nkind = 'file'\npath = 'same.jsonl'\nwords = 4\n" + tests::small_model() + save +
           "[solver]\nuntil = 2000\nrtol = 1e-6\n[descent]\nrates = [0.2, 5.0, 0.1]\n");
   EXPECT_TRUE(result.flow.report.reached_target());
   ASSERT_EQ(result.descents[1].report.outcome, DescentOutcome::diverged) << result.descents[1].report.message();

@@ -155,29 +155,29 @@ TEST_F(InputsTest, EveryKindOfStartIsItsLaw) {
                                                             {"linear-default", StartLaw::linear_default}};
   for (const auto& [name, law] : kinds)
     expect_equal(
-        start("seed = 3\nmodel = { width = 8, hidden = 6, start = { kind = '" + name + "' } }" + tests::small_task),
+        start("seed = 3\nmodel = { width = 8, hidden = 6, start = { kind = '" + name + "' } }" + tests::small_task()),
         draw_start(law, 8, 6, 13, {}, 3));
-  expect_equal(start(tests::small_model + tests::small_task),
+  expect_equal(start(tests::small_model() + tests::small_task()),
                draw_start(StartLaw::gaussian, 8, 6, 13, {0.3, 0.2, 0.4, 0.5}, 1));
   const std::string deviations = "W = 1, W_V = 2, W_K = 3, W_Q = 4";
   expect_equal(start("model = { width = 26, hidden = 6, start = { kind = 'orthogonal', " + deviations + " } }" +
-                     tests::small_task),
+                     tests::small_task()),
                draw_start(StartLaw::orthogonal, 26, 6, 13, {1, 2, 3, 4}, 1));
   EXPECT_THAT(problems_of([&] {
                 start("model = { width = 25, hidden = 6, start = { kind = 'orthogonal', " + deviations + " } }" +
-                      tests::small_task);
+                      tests::small_task());
               }),
               HasSubstr("26"));
 }
 
 TEST_F(InputsTest, TheTaskDoesNotChangeTheStart) {
   const std::string other = "[task]\nsamples = 12\nlength = 3\nwords = 13\nfillers = 'uniform'\n";
-  expect_equal(start(tests::small_model + tests::small_task), start(tests::small_model + other));
+  expect_equal(start(tests::small_model() + tests::small_task()), start(tests::small_model() + other));
 }
 
 TEST_F(InputsTest, ARunsOwnTargetsAndCommonWordHoldUnlessTheSettingsNameOthers) {
   Simulation simulation(parse("[task]\nsamples = 6\nlength = 4\nwords = 18\nfillers = 'distinct'\ntargets = [4, 2]\n" +
-                              tests::small_model + "[solver]\nuntil = 1\nrtol = 1e-6\n"));
+                              tests::small_model() + "[solver]\nuntil = 1\nrtol = 1e-6\n"));
   Listener nobody;
   simulation.run(path("run.h5"), false, "", nobody);
   const std::string from_run = "[task]\nkind = 'file'\npath = 'run.h5'\n";
@@ -192,7 +192,7 @@ TEST_F(InputsTest, ARunsOwnTargetsAndCommonWordHoldUnlessTheSettingsNameOthers) 
 
 TEST_F(InputsTest, ARunIsATaskAndAStart) {
   const settings::Experiment e =
-      parse(tests::small_task + tests::small_model + "[solver]\nuntil = 5\nrtol = 1e-6\n[save]\nstates = 3\n");
+      parse(tests::small_task() + tests::small_model() + "[solver]\nuntil = 5\nrtol = 1e-6\n[save]\nstates = 3\n");
   Simulation simulation(e);
   Listener nobody;
   simulation.run(path("run.h5"), false, "", nobody);
@@ -236,8 +236,8 @@ TEST_F(InputsTest, ARunIsATaskAndAStart) {
 
 TEST_F(InputsTest, ADrawnTasksTestSamplesLeaveTheRestAsItWas) {
   const std::string uniform = "seed = 4\n[task]\nsamples = 6\nlength = 4\nwords = 13\n";
-  const Inputs plain = read_inputs(parse(uniform + tests::small_model)),
-               inputs = read_inputs(parse(uniform + "test_samples = 9\n" + tests::small_model));
+  const Inputs plain = read_inputs(parse(uniform + tests::small_model())),
+               inputs = read_inputs(parse(uniform + "test_samples = 9\n" + tests::small_model()));
   EXPECT_FALSE(plain.test);
   ASSERT_TRUE(inputs.test);
   expect_equal(inputs.task, plain.task);
@@ -254,7 +254,7 @@ TEST_F(InputsTest, ATextHoldsAShareBack) {
   for (int i = 0; i < 10; ++i) text += "The licence covers the program. A licence is short. Programs run. ";
   write("text.txt", text);
   const std::string settings = "task = { kind = 'text', path = 'text.txt', targets = ['licence', 'program'], ";
-  const auto inputs = [&](const std::string& more) { return read_inputs(parse(more + tests::small_model)); };
+  const auto inputs = [&](const std::string& more) { return read_inputs(parse(more + tests::small_model())); };
   const Inputs whole = inputs("seed = 5\n" + settings + "limit = 30 }"),
                parts = inputs("seed = 5\n" + settings + "limit = 30, test_share = 0.2 }");
   ASSERT_TRUE(parts.test && parts.text_report);
@@ -283,7 +283,7 @@ TEST_F(InputsTest, FilesKeepTestSamplesBesideTheOthers) {
     file.publish();
     file.close();
   };
-  const std::string settings = "task = { kind = 'file', path = 'task.h5' }\n" + tests::small_model;
+  const std::string settings = "task = { kind = 'file', path = 'task.h5' }\n" + tests::small_model();
   write_task({3, 1, -1, 0, 1, 2}, {-1, 1});
   const Inputs inputs = read_inputs(parse(settings));
   EXPECT_EQ(inputs.task.tokens.size(), 3U);
@@ -300,7 +300,7 @@ TEST_F(InputsTest, FilesKeepTestSamplesBesideTheOthers) {
 TEST_F(InputsTest, ARunKeepsItsTestSamples) {
   for (const char* formulation : {"reduced", "coupled"}) {
     const settings::Experiment e =
-        parse("[task]\nsamples = 6\nlength = 4\nwords = 40\ntest_samples = 30\n" + tests::small_model +
+        parse("[task]\nsamples = 6\nlength = 4\nwords = 40\ntest_samples = 30\n" + tests::small_model() +
               "[solver]\nuntil = 1\nrtol = 1e-6\n[flow]\nformulation = '" + formulation + "'\n");
     const Inputs inputs = read_inputs(e);
     Simulation simulation(e);

@@ -40,7 +40,7 @@ ProblemSizes drawn(const settings::Experiment& e) {
 }
 
 TEST(Needs, SizesOfDistinctFillersAreExact) {
-  const settings::Experiment e = experiment(tests::small_task + tests::small_model);
+  const settings::Experiment e = experiment(tests::small_task() + tests::small_model());
   const ProblemSizes told = expected(e), found = drawn(e);
   EXPECT_EQ(told.words, found.words);
   EXPECT_EQ(told.used, found.used);
@@ -55,7 +55,7 @@ TEST(Needs, SizesOfUniformFillersAreTheirMeans) {
   // 1800 places over 297 words leave 0.7 words out on average: a relative deviation of 0.3 %. The pairs of a sample
   // deviate by some 1 %, over 600 samples by less than 0.1 %.
   const settings::Experiment e =
-      experiment("task = { samples = 600, length = 8, words = 300, test_samples = 60 }\n" + tests::small_model);
+      experiment("task = { samples = 600, length = 8, words = 300, test_samples = 60 }\n" + tests::small_model());
   const ProblemSizes told = expected(e), found = drawn(e);
   EXPECT_NEAR(told.used, found.used, 0.01 * found.used);
   EXPECT_NEAR(told.held, found.held, 0.02 * found.held);  // counts the tracked words once more

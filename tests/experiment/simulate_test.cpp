@@ -18,7 +18,7 @@ using testing::HasSubstr;
 using tests::experiment;
 using trajectory::RunReader;
 
-const std::string small = tests::small_task + tests::small_model;
+const std::string small = tests::small_task() + tests::small_model();
 const std::string solver = "[solver]\nrtol = 1e-7\natol = 1e-9\nuntil = 200\n";
 
 /// Writes down what it hears; asks to stop after `patience` questions.
@@ -239,7 +239,7 @@ TEST_F(SimulateTest, TheFirstTimeScaleIsTheFlowsOwn) {
   EXPECT_EQ(Simulation(experiment(small + "[solver]\nclock = 'linear'\n")).t0(), 0);
   const std::string zero =
       "[model]\nwidth = 2\nhidden = 2\nstart = { kind = 'gaussian', W = 0, W_V = 0, W_K = 0, W_Q = 0 }\n";
-  EXPECT_EQ(Simulation(experiment(tests::small_task + zero)).t0(), 1);
+  EXPECT_EQ(Simulation(experiment(tests::small_task() + zero)).t0(), 1);
 }
 
 TEST_F(SimulateTest, TracksTargetsAndCommonWordUnlessTold) {
@@ -276,7 +276,7 @@ direction = "up"
 
 TEST_F(SimulateTest, TestSamplesAndRequestsChangeNothingElse) {
   const std::string uniform = "[task]\nsamples = 6\nlength = 4\nwords = 13\n";
-  const std::string rest = tests::small_model + solver + "[save]\nrecords = 13\nstates = 4\n";
+  const std::string rest = tests::small_model() + solver + "[save]\nrecords = 13\nstates = 4\n";
   const RunResult plain = run(uniform + rest, "plain.h5");
   const RunResult more = run(uniform + "test_samples = 20\n" + rest +
                                  "observables = ['curvature_min', 'sharpness', 'stable_rank', 'loss_class_slope', "

@@ -27,19 +27,24 @@ std::string problems_of(const Call& call) {
   return {};
 }
 
-/// Six samples of four words, some of 13; all matrices have different shapes, none square.
-inline const std::string small_task = R"(
+/// Six samples of four words, some of 13; all matrices have different shapes, none square. Functions, because Clang 14
+/// initializes an inline variable later than those variables of a test file that are made from it.
+inline std::string small_task() {
+  return R"(
 [task]
 samples = 6
 length = 4
 words = 13
 fillers = "distinct"
 )";
-inline const std::string small_model = R"(
+}
+inline std::string small_model() {
+  return R"(
 [model]
 width = 8
 hidden = 6
 start = { kind = "gaussian", W = 0.3, W_V = 0.2, W_K = 0.4, W_Q = 0.5 }
 )";
+}
 
 }  // namespace gradflow::tests

@@ -31,7 +31,8 @@ class PairProducts {
       for (Index pair = pairs.begin(j); pair < pairs.begin(j + 1); ++pair) {
         const Index key = pairs.key(pair);
         keys_.push_back(place[static_cast<std::size_t>(key)]);
-        // Words that share a sample do so both ways: key is a query too, with query among its keys, which are ascending.
+        // Words that share a sample do so both ways: key is a query too, with query among its keys, which are
+        // ascending.
         const Index other = std::lower_bound(queries.begin(), queries.end(), key) - queries.begin();
         mirror_.push_back(next[static_cast<std::size_t>(other)]++);
       }

@@ -155,7 +155,8 @@ CoOccurrenceOptions any_options() {
   options.length = 3 + *below(5).as("length - 3");
   Index shares = 6;
   if (*rc::gen::arbitrary<bool>().as("other classes than the paper's?")) {
-    const auto parts = *rc::gen::nonEmpty(rc::gen::container<Words>(static_cast<std::size_t>(1 + *below(4)), below(5))).as("shares less 1");
+    const auto parts = *rc::gen::nonEmpty(rc::gen::container<Words>(static_cast<std::size_t>(1 + *below(4)), below(5)))
+                            .as("shares less 1");
     shares = std::accumulate(parts.begin(), parts.end(), std::ssize(parts));
     const Index factor = 1 + *below(3).as("common factor of the fractions less 1");
     for (const Index part : parts)

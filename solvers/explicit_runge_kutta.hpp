@@ -45,7 +45,7 @@ struct Tableau {
 /// A tableau made ready to run: sums over stages, and none where a coefficient is 0.
 template <class Real>
 struct RungeKuttaScheme {
-  /// c[i] k of stages[i].
+  /// c[i] k of stages[i], which ascend where those of the tableau do, and those of its two error estimates together.
   struct Sum {
     std::vector<std::size_t> stages;
     std::vector<Real> c;

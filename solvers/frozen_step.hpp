@@ -16,7 +16,7 @@ class ErrorNorm;
 template <class Real>
 class FrozenStep {
  public:
-  /// sum_j c[j] k_{stages[j]}
+  /// sum_j c[j] k_{stages[j]}, the stages ascending.
   struct Sum {
     std::span<const std::size_t> stages;
     std::span<const Real> c;

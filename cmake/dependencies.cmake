@@ -3,6 +3,7 @@
 find_package(Boost 1.74 REQUIRED)
 find_package(Eigen3 3.4 REQUIRED)
 find_package(HDF5 REQUIRED COMPONENTS C HL)
+find_package(ZLIB REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(ICU REQUIRED COMPONENTS i18n uc)

@@ -6,7 +6,7 @@ set -euo pipefail
 
 declare -A packages=(
   [build]="g++ cmake ninja-build pkg-config libboost-dev libeigen3-dev libhdf5-dev libtomlplusplus-dev libcli11-dev libfmt-dev
-           nlohmann-json3-dev libicu-dev"
+           nlohmann-json3-dev libicu-dev zlib1g-dev"
   [tests]="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-h5py python3-h5netcdf python3-ipykernel
            python3-matplotlib python3-nbclient python3-pandas python3-pytest python3-scipy python3-xarray"
   [coverage]="gcovr"

@@ -44,37 +44,32 @@ EventLocator<Real>::EventLocator(const System<Real>& system)
       error_(x_.size()) {}
 
 template <class Real>
-std::vector<Real> EventLocator<Real>::values_at(const Stepper<Real>& stepper, Real tau, std::span<const Real> x) {
+std::vector<Real> EventLocator<Real>::values_at(const Point<Real>& at) {
   std::vector<Real> values(events_.size());
-  system_.event_values(stepper.clock().time(tau), x, values);
+  system_.event_values_at(at, values);
   ++calls_;
   return values;
 }
 
 template <class Real>
 auto EventLocator<Real>::on_interpolant(const Stepper<Real>& stepper, Real tau) -> Sample {
-  stepper.interpolate(tau, x_);
-  return {tau, values_at(stepper, tau, x_), false};
+  return {tau, values_at(stepper.interpolated(tau, x_)), false};
 }
 
 template <class Real>
 auto EventLocator<Real>::on_method(const Stepper<Real>& stepper, Real tau) -> Sample {
-  stepper.restep(tau, x_);
-  return {tau, values_at(stepper, tau, x_), true};
+  return {tau, values_at(stepper.restepped(tau, x_)), true};
 }
 
-/// A little further along the tangent of the solution through (tau, x).
 template <class Real>
-std::vector<Real> EventLocator<Real>::values_beside(const Stepper<Real>& stepper, Real tau, std::span<const Real> x,
-                                                    std::span<const Real> dx, Real distance) {
-  for (std::size_t i = 0; i < x.size(); ++i) beside_[i] = x[i] + distance * dx[i];
-  return values_at(stepper, tau + distance, beside_);
+std::vector<Real> EventLocator<Real>::values_here(const Stepper<Real>& stepper) {
+  return values_at(stepper.interpolated(stepper.tau(), x_));
 }
 
 template <class Real>
 void EventLocator<Real>::take_slopes(const Stepper<Real>& stepper, Real h) {
   const Real distance = h / 1024;  // these slopes only say where to look
-  memory_.slope = values_beside(stepper, stepper.tau(), stepper.state(), stepper.derivative(), distance);
+  memory_.slope = values_at(stepper.beside(distance, x_));
   for (std::size_t j = 0; j < events_.size(); ++j) memory_.slope[j] = (memory_.slope[j] - values_[j]) / distance;
 }
 
@@ -82,7 +77,7 @@ template <class Real>
 void EventLocator<Real>::start(const Stepper<Real>& stepper, Real h) {
   if (events_.empty()) return;
   h_ = h;
-  values_ = values_at(stepper, stepper.tau(), stepper.state());
+  values_ = values_here(stepper);
   memory_.sign.clear();
   for (const Real& value : values_) memory_.sign.push_back(sign_of(value));
   memory_.sign_at_start = memory_.sign;
@@ -99,7 +94,7 @@ void EventLocator<Real>::resume(const Stepper<Real>& stepper, EventMemory<Real> 
                                   std::to_string(events_.size()));
   if (events_.empty()) return;
   memory_ = std::move(memory);
-  values_ = values_at(stepper, stepper.tau(), stepper.state());
+  values_ = values_here(stepper);
   calls_ = 0;  // the other locator has counted its values here
 }
 
@@ -156,7 +151,7 @@ std::vector<Crossing<Real>> EventLocator<Real>::locate(const Stepper<Real>& step
   if (events_.empty()) return crossings;
   h_ = stepper.tau() - stepper.previous_tau();
   before_ = memory_;
-  auto values_at_start = std::exchange(values_, values_at(stepper, stepper.tau(), stepper.state()));
+  auto values_at_start = std::exchange(values_, values_here(stepper));
   take_slopes(stepper, h_);
   const Samples s = samples(stepper, std::move(values_at_start));
   for (std::size_t j = 0; j < events_.size(); ++j) {
@@ -192,7 +187,7 @@ std::vector<Crossing<Real>> EventLocator<Real>::locate(const Stepper<Real>& step
 template <class Real>
 void EventLocator<Real>::cut(const Stepper<Real>& stepper, std::span<const Crossing<Real>> kept) {
   memory_ = before_;
-  values_ = values_at(stepper, stepper.tau(), stepper.state());
+  values_ = values_here(stepper);
   for (std::size_t j = 0; j < events_.size(); ++j) {
     memory_.zero_since[j] = std::numeric_limits<Real>::quiet_NaN();
     if (memory_.sign[j] == 0) memory_.sign[j] = sign_of(values_[j]);
@@ -278,16 +273,18 @@ Crossing<Real> EventLocator<Real>::crossing(const Stepper<Real>& stepper, std::s
   // shorter.
   const Real epsilon = std::numeric_limits<Real>::epsilon(), wide = h_ * pow(epsilon, Real(0.2)),
              narrow = h_ * cbrt(epsilon);
-  const auto rise = [&](Real distance) -> Real {
-    return values_beside(stepper, tau, x_, dx_, distance)[event] -
-           values_beside(stepper, tau, x_, dx_, -distance)[event];
+  const Clock<Real>& clock = stepper.clock();
+  const auto value_beside = [&](Real distance) -> Real {
+    for (std::size_t i = 0; i < x_.size(); ++i) beside_[i] = x_[i] + distance * dx_[i];
+    return values_at({clock.time(tau + distance), beside_})[event];
   };
+  const auto rise = [&](Real distance) -> Real { return value_beside(distance) - value_beside(-distance); };
   const Real smooth = (8 * rise(wide) - rise(2 * wide)) / (12 * wide), near = rise(narrow) / (2 * narrow);
-  const Real here = values_at(stepper, tau, x_)[event];
+  const Real here = values_at({clock.time(tau), x_})[event];
   for (std::size_t i = 0; i < x_.size(); ++i) beside_[i] = x_[i] + error_[i];
-  const Real off = values_at(stepper, tau, beside_)[event];
-  const Real slope = (abs(smooth - near) <= Real(1e-3) * abs(near) ? smooth : near) / stepper.clock().rate(tau);
-  return {static_cast<Index>(event), stepper.clock().time(tau), tau, direction, slope, abs((off - here) / slope)};
+  const Real off = values_at({clock.time(tau), beside_})[event];
+  const Real slope = (abs(smooth - near) <= Real(1e-3) * abs(near) ? smooth : near) / clock.rate(tau);
+  return {static_cast<Index>(event), clock.time(tau), tau, direction, slope, abs((off - here) / slope)};
 }
 
 template class EventLocator<double>;

@@ -83,11 +83,10 @@ class EventLocator {
   };
   using Samples = std::vector<Sample>;
 
-  std::vector<Real> values_at(const Stepper<Real>& stepper, Real tau, std::span<const Real> x);
+  std::vector<Real> values_at(const Point<Real>& at);
+  std::vector<Real> values_here(const Stepper<Real>& stepper);
   Sample on_interpolant(const Stepper<Real>& stepper, Real tau);
   Sample on_method(const Stepper<Real>& stepper, Real tau);
-  std::vector<Real> values_beside(const Stepper<Real>& stepper, Real tau, std::span<const Real> x,
-                                  std::span<const Real> dx, Real distance);
   void take_slopes(const Stepper<Real>& stepper, Real h);
   Samples samples(const Stepper<Real>& stepper, std::vector<Real> values_at_start);
   std::optional<Real> hidden_roots(const Samples& samples, std::size_t i) const;

@@ -129,19 +129,44 @@ std::span<const Real> FrozenRungeKutta<Real>::trial_error() const {
   return this->view(std::as_const(derivative_));
 }
 
+/// The start of that step and h times the sum.
 template <class Real>
-void FrozenRungeKutta<Real>::interpolate(Real tau, std::span<Real> x) const {
-  if (tau == this->tau_ || tau == this->previous_tau_) {
-    const State& end = tau == this->tau_ ? this->x_ : this->other_x_;
-    std::copy(end.begin(), end.end(), x.begin());
-    return;
-  }
+Point<Real> FrozenRungeKutta<Real>::point(Real tau, Step& step, Real h, Sum sum, std::span<Real> room) const {
+  sum_ = std::move(sum);
+  return {this->clock_.time(tau), step, over(h, sum_), room};
+}
+
+template <class Real>
+Point<Real> FrozenRungeKutta<Real>::interpolated(Real tau, std::span<Real> room) const {
+  if (tau == this->tau_) return point(tau, *step_, 0, {}, room);
   const Real h = this->tau_ - this->previous_tau_;
+  if (tau == this->previous_tau_) return point(tau, *other_step_, h, {}, room);
   if (!std::exchange(dense_ready_, true))
     for (std::size_t stage = scheme_.end + 1; stage < scheme_.stages.size(); ++stage)
       evaluate(*other_step_, stage, this->previous_tau_, h);
-  const Sum sum = scheme_.at((tau - this->previous_tau_) / h);
-  other_step_->form(true, over(h, sum), x);
+  return point(tau, *other_step_, h, scheme_.at((tau - this->previous_tau_) / h), room);
+}
+
+template <class Real>
+Point<Real> FrozenRungeKutta<Real>::restepped(Real tau, std::span<Real> room) const {
+  const Real from = this->previous_tau_, h = tau - from;
+  if (tau == this->tau_ || tau == from) return interpolated(tau, room);
+  if (!restep_) restep_ = this->system_.frozen_step(scheme_.stages.size());
+  if (!std::exchange(restep_ready_, true)) restep_->start_as(*other_step_);
+  for (std::size_t stage = 1; stage < scheme_.end; ++stage) evaluate(*restep_, stage, from, h);
+  return point(tau, *restep_, h, scheme_.stages[scheme_.end], room);
+}
+
+template <class Real>
+Point<Real> FrozenRungeKutta<Real>::beside(Real distance, std::span<Real> room) const {
+  return point(this->tau_ + distance, *step_, distance, {{0}, {1}}, room);
+}
+
+template <class Real>
+void FrozenRungeKutta<Real>::interpolate(Real tau, std::span<Real> x) const {
+  if (tau != this->tau_ && tau != this->previous_tau_) return void(interpolated(tau, x).x());
+  const State& end = tau == this->tau_ ? this->x_ : this->other_x_;
+  std::copy(end.begin(), end.end(), x.begin());
 }
 
 template <class Real>
@@ -154,10 +179,7 @@ void FrozenRungeKutta<Real>::restep(Real tau, std::span<Real> x, std::span<Real>
     if (tau != from) form_error(*other_step_, h, error);
     return;
   }
-  if (!restep_) restep_ = this->system_.frozen_step(scheme_.stages.size());
-  if (!std::exchange(restep_ready_, true)) restep_->start_as(*other_step_);
-  for (std::size_t stage = 1; stage < scheme_.end; ++stage) evaluate(*restep_, stage, from, h);
-  restep_->form(true, over(h, scheme_.stages[scheme_.end]), x);
+  (void)restepped(tau, x).x();
   if (error.empty()) return;
   if (scheme_.error_holds_end()) evaluate(*restep_, scheme_.end, from, h);
   form_error(*restep_, h, error);

@@ -25,6 +25,9 @@ class FrozenRungeKutta final : public OneStepStepper<Real> {
   void accept() override;
   void interpolate(Real tau, std::span<Real> x) const override;
   void restep(Real tau, std::span<Real> x, std::span<Real> error) const override;
+  Point<Real> interpolated(Real tau, std::span<Real> room) const override;
+  Point<Real> restepped(Real tau, std::span<Real> room) const override;
+  Point<Real> beside(Real distance, std::span<Real> room) const override;
 
  private:
   using Step = FrozenStep<Real>;
@@ -33,6 +36,7 @@ class FrozenRungeKutta final : public OneStepStepper<Real> {
   typename Step::Sum over(Real h, const Sum& sum) const;
   typename Step::Error error_estimate(Real h) const;
   void evaluate(Step& step, std::size_t stage, Real from, Real h) const;
+  Point<Real> point(Real tau, Step& step, Real h, Sum sum, std::span<Real> room) const;
   void form_error(const Step& step, Real h, std::span<Real> out) const;
 
   const Method& method_;
@@ -43,6 +47,7 @@ class FrozenRungeKutta final : public OneStepStepper<Real> {
   mutable bool dense_ready_ = false, restep_ready_ = false, derivative_ready_ = false;
   mutable State derivative_, error_, lower_;
   mutable std::vector<Real> c_, lower_c_;
+  mutable Sum sum_;  // of the latest point
 };
 
 }  // namespace solvers

@@ -184,12 +184,10 @@ class Integration {
       const Real tau = stepper_.clock().tau(schedule_.outputs[next_output_]);
       if (tau > until || (tau == until && !inclusive)) return;
       counted(counts().for_outputs, [&] {
-        if (stepper_.method().dense_output)
-          stepper_.interpolate(tau, x_);
-        else
-          stepper_.restep(tau, x_);
+        const Point<Real> at =
+            stepper_.method().dense_output ? stepper_.interpolated(tau, x_) : stepper_.restepped(tau, x_);
+        observer_.output(next_output_, at.at_time(schedule_.outputs[next_output_]));
       });
-      observer_.output(next_output_, schedule_.outputs[next_output_], x_);
     }
   }
 

@@ -81,7 +81,7 @@ template <class Real>
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void output(std::size_t /*index into the schedule*/, Real /*t*/, std::span<const Real> /*x*/) {}
+  virtual void output(std::size_t /*index into the schedule*/, const Point<Real>&) {}
   virtual void crossing(const Crossing<Real>&, std::span<const Real> /*x at the crossing*/) {}
   virtual void step(const Step<Real>&, std::span<const Real> /*x at its end*/) {}
   /// Always called once, last, with the last finite state, whatever the outcome.

@@ -69,6 +69,26 @@ void OneStepStepper<Real>::interpolate(Real tau, std::span<Real> x) const {
 }
 
 template <class Real>
+Point<Real> OneStepStepper<Real>::interpolated(Real tau, std::span<Real> room) const {
+  if (tau == tau_) return {clock_.time(tau), view(x_)};
+  this->interpolate(tau, room);
+  return {clock_.time(tau), room};
+}
+
+template <class Real>
+Point<Real> OneStepStepper<Real>::restepped(Real tau, std::span<Real> room) const {
+  this->restep(tau, room);
+  return {clock_.time(tau), room};
+}
+
+template <class Real>
+Point<Real> OneStepStepper<Real>::beside(Real distance, std::span<Real> room) const {
+  const std::span<const Real> dx = this->derivative();
+  for (std::size_t i = 0; i < room.size(); ++i) room[i] = x_[static_cast<Index>(i)] + distance * dx[i];
+  return {clock_.time(tau_ + distance), room};
+}
+
+template <class Real>
 void OneStepStepper<Real>::derivative_at(Real tau, std::span<const Real> x, std::span<Real> dx) const {
   ++evaluations_;
   system_.derivative(clock_.time(tau), x, dx);

@@ -32,6 +32,9 @@ class OneStepStepper : public Stepper<Real> {
 
   /// The cubic Hermite interpolant, unless the method has a better one.
   void interpolate(Real tau, std::span<Real> x) const override;
+  Point<Real> interpolated(Real tau, std::span<Real> room) const override;
+  Point<Real> restepped(Real tau, std::span<Real> room) const override;
+  Point<Real> beside(Real distance, std::span<Real> room) const override;
   void derivative_at(Real tau, std::span<const Real> x, std::span<Real> dx) const override;
   Real initial_step(Real h_max) const override;
   Index evaluations() const override { return evaluations_; }

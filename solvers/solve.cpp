@@ -12,9 +12,9 @@ template <class Real>
 class Keeper final : public Observer<Real> {
  public:
   explicit Keeper(Solution<Real>& solution) : solution_(solution) {}
-  void output(std::size_t, Real t, std::span<const Real> x) override {
-    solution_.t.push_back(t);
-    solution_.x.emplace_back(x.begin(), x.end());
+  void output(std::size_t, const Point<Real>& at) override {
+    solution_.t.push_back(at.t());
+    solution_.x.emplace_back(at.x().begin(), at.x().end());
   }
   void crossing(const Crossing<Real>& crossing, std::span<const Real>) override {
     solution_.crossings.push_back(crossing);

@@ -38,6 +38,7 @@ struct StepperState {
 ///     interpolate(tau, x)         inside the step just accepted, until the next attempt
 ///     restep(tau, x, error)       likewise, by one step of the method from the step's start: its accuracy is the
 ///                                 method's; `error` takes the step's estimated local error, where it is given
+///     interpolated, restepped     the same points, whose states are formed when they are asked for
 ///
 /// attempt takes the end and not the length of the step, so that the last step ends on the last time exactly.
 template <class Real>
@@ -69,6 +70,11 @@ class Stepper {
 
   virtual void interpolate(Real tau, std::span<Real> x) const = 0;
   virtual void restep(Real tau, std::span<Real> x, std::span<Real> error = {}) const = 0;
+  /// Points inside the step just accepted, and x + distance dx/dtau from where it stands; each until the next call of
+  /// any function of the stepper. `room` [dimension] takes the state.
+  virtual Point<Real> interpolated(Real tau, std::span<Real> room) const = 0;
+  virtual Point<Real> restepped(Real tau, std::span<Real> room) const = 0;
+  virtual Point<Real> beside(Real distance, std::span<Real> room) const = 0;
   virtual void derivative_at(Real tau, std::span<const Real> x, std::span<Real> dx) const = 0;  ///< dx/dtau anywhere
 
   /// A first step from the state's size and its first two derivatives (Hairer, Norsett, Wanner, Solving ODEs I, II.4),

@@ -1,5 +1,5 @@
 #pragma once
-#include <solvers/frozen_step.hpp>
+#include <solvers/point.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -70,6 +70,10 @@ class System {
   /// The value of every event's function at (t, x), all in one call, so that they share one pass over the state. NaN:
   /// not defined here.
   virtual void event_values(Real t, std::span<const Real> x, std::span<Real> values) const;
+  /// The same at a point whose state has not been formed yet, perhaps; a system with frozen steps may do without.
+  virtual void event_values_at(const Point<Real>& at, std::span<Real> values) const {
+    event_values(at.t(), at.x(), values);
+  }
 
   /// One stage: dx = scale f(t, y). Point and derivative may be formed tile by tile, so that no pass over memory lies
   /// between them. `y` [dimension] is where the point goes; where it is not to be kept, `y` may be left with anything.

@@ -72,12 +72,12 @@ class Collector final : public solvers::Observer<double> {
   Collector(const Problem& problem, const Plan& plan, Trajectory& out)
       : problem_(problem), plan_(plan), out_(out), moment_(*problem.flow) {}
 
-  void output(std::size_t index, double t, std::span<const double> x) override {
+  void output(std::size_t index, const solvers::Point<double>& at) override {
     if (plan_.record[index]) {
-      moment_.set(t, x);
+      moment_.set(at);
       problem_.observables.evaluate(moment_, out_.records.emplace_back(problem_.observables.size()));
     }
-    if (plan_.state[index]) out_.states.emplace_back(x.begin(), x.end());
+    if (plan_.state[index]) out_.states.emplace_back(at.x().begin(), at.x().end());
   }
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double>) override {
     out_.crossings.push_back(crossing);

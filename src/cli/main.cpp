@@ -8,6 +8,10 @@
 #include <new>
 #include <system_error>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "cli/command.hpp"
 
 namespace {
@@ -47,6 +51,13 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#ifdef __GLIBC__
+  // Vectors as large as the state come and go with every record; fresh pages each time would cost more than filling
+  // them.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 16 << 20);
+#endif
   std::signal(SIGXFSZ, SIG_IGN);  // beyond `ulimit -f` a write then fails as on a full disk, instead of killing us
   return run(argc, argv);
 }

@@ -24,14 +24,14 @@ class Beside final : public solvers::Observer<double> {
 
   BesideRun run;
 
-  void output(std::size_t index, double t, std::span<const double> x) override {
+  void output(std::size_t index, const solvers::Point<double>& at) override {
     while (!run.diverged && !run.interrupted && descent_.steps() < meetings_.steps[index]) {
       run.diverged = !descent_.step();
       run.interrupted = listener_.interrupt();
-      progress_.tell(t, x, flow_steps_, descent_.gradients());
+      progress_.tell(at.t(), at.x(), flow_steps_, descent_.gradients());
     }
     if (descent_.steps() != meetings_.steps[index]) return;
-    run.distance[index] = parameter_distance(flow_.weights(descent_.state()), flow_.weights(x));
+    run.distance[index] = parameter_distance(flow_.weights(descent_.state()), flow_.weights(at.x()));
     run.gave_up = run.distance[index] > meetings_.give_up_above;
   }
   void step(const solvers::Step<double>& step, std::span<const double> x) override {

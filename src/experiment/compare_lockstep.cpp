@@ -19,12 +19,12 @@ void Lockstep::resume(std::size_t times, const std::vector<std::vector<double>>&
   for (const std::vector<double>& values : rows) rows_.emplace_back(p_.labels).values() = values;
 }
 
-void Lockstep::output(std::size_t place, double t, std::span<const double> x) {
+void Lockstep::output(std::size_t place, const solvers::Point<double>& at) {
   const std::size_t index = first_ + place;
-  if (p_.curvature != nullptr) p_.curvature->output(index, t, x);
+  if (p_.curvature != nullptr) p_.curvature->output(index, at.t(), at.x());
   if (!p_.plan.meetings[index]) return;
   const ComparisonPlan::Meeting& meeting = *p_.plan.meetings[index];
-  const Standing flow = standing(p_.flow, x);
+  const Standing flow = standing(p_.flow, at.x());
   for (const std::size_t d : meeting.descents)
     if (p_.sides[d].run->advance(p_.plan.steps[meeting.row][d])) compare(d, flow);
   if (!meeting.ends_row) return;

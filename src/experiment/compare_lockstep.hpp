@@ -36,7 +36,7 @@ class Lockstep final : public solvers::Observer<double> {
   /// Goes on after so many times of the plan with the rows of an earlier part.
   void resume(std::size_t times, const std::vector<std::vector<double>>& rows);
 
-  void output(std::size_t place, double t, std::span<const double> x) override;
+  void output(std::size_t place, const solvers::Point<double>& at) override;
   bool interrupt() override;
 
   /// As many as the flow came by.

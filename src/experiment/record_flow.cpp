@@ -14,10 +14,10 @@ namespace {
 class Both final : public solvers::Observer<double> {
  public:
   Both(solvers::Observer<double>& first, solvers::Observer<double>& second) : first_(first), second_(second) {}
-  void output(std::size_t index, double t, std::span<const double> x) override {
-    first_.output(index, t, x);
+  void output(std::size_t index, const solvers::Point<double>& at) override {
+    first_.output(index, at);
     const auto begin = std::chrono::steady_clock::now();
-    second_.output(index, t, x);
+    second_.output(index, at);
     seconds_beside_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override {
@@ -50,7 +50,7 @@ class Checkpoints final : public solvers::Observer<double> {
               const SolveState* before, Listener& listener)
       : observer_(observer), keep_(keep), every_seconds_(every_seconds), before_(before), listener_(listener) {}
 
-  void output(std::size_t index, double t, std::span<const double> x) override { observer_.output(index, t, x); }
+  void output(std::size_t index, const solvers::Point<double>& at) override { observer_.output(index, at); }
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override {
     observer_.crossing(crossing, x);
   }

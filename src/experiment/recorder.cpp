@@ -93,22 +93,22 @@ void Recorder::resume(const trajectory::RunReader& run, std::span<const std::int
   }
 }
 
-void Recorder::output(std::size_t index, double t, std::span<const double> x) {
-  if (plan_.record[index]) record(t, x);
-  if (plan_.snapshot[index]) snapshot(t, x);
+void Recorder::output(std::size_t index, const solvers::Point<double>& at) {
+  if (plan_.record[index]) record(at);
+  if (plan_.snapshot[index]) snapshot(at);
 }
 
-void Recorder::record(double t, std::span<const double> x) {
-  moment_.set(t, x);
+void Recorder::record(const solvers::Point<double>& at) {
+  moment_.set(at, true);
   observables_.evaluate(moment_, row_);
-  writer_.record(t, row_);
-  last_record_ = t;
+  writer_.record(at.t(), row_);
+  last_record_ = at.t();
 }
 
-void Recorder::snapshot(double t, std::span<const double> x) {
-  const std::vector<std::vector<double>> values = state_values(flow_, x);
-  writer_.snapshot(t, std::vector<std::span<const double>>(values.begin(), values.end()));
-  last_snapshot_ = t;
+void Recorder::snapshot(const solvers::Point<double>& at) {
+  const std::vector<std::vector<double>> values = state_values(flow_, at.x());
+  writer_.snapshot(at.t(), std::vector<std::span<const double>>(values.begin(), values.end()));
+  last_snapshot_ = at.t();
 }
 
 void Recorder::crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) {
@@ -135,8 +135,8 @@ void Recorder::step(const solvers::Step<double>& step, std::span<const double>) 
 }
 
 void Recorder::finish(double t, std::span<const double> x) {
-  if (t > last_record_) record(t, x);
-  if (t > last_snapshot_) snapshot(t, x);
+  if (t > last_record_) record({t, x});
+  if (t > last_snapshot_) snapshot({t, x});
   writer_.flush();
 }
 

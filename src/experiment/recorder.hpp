@@ -36,7 +36,7 @@ class Recorder final : public solvers::Observer<double> {
   /// Takes over what an earlier recorder put into the file: so many records, snapshots and crossings.
   void resume(const trajectory::RunReader& run, std::span<const std::int64_t> rows);
 
-  void output(std::size_t index, double t, std::span<const double> x) override;
+  void output(std::size_t index, const solvers::Point<double>& at) override;
   void crossing(const solvers::Crossing<double>& crossing, std::span<const double> x) override;
   void step(const solvers::Step<double>& step, std::span<const double> x) override;
   void finish(double t, std::span<const double> x) override;
@@ -45,8 +45,8 @@ class Recorder final : public solvers::Observer<double> {
   const std::vector<solvers::Crossing<double>>& located() const { return located_; }
 
  private:
-  void record(double t, std::span<const double> x);
-  void snapshot(double t, std::span<const double> x);
+  void record(const solvers::Point<double>& at);
+  void snapshot(const solvers::Point<double>& at);
 
   trajectory::RunGroupWriter& writer_;
   const Flow<double>& flow_;

@@ -15,7 +15,7 @@ class Reporting final : public solvers::Observer<double> {
         stepper_(stepper),
         progress_(listener, *problem.flow, stepper.clock(), until, name) {}
 
-  void output(std::size_t index, double t, std::span<const double> x) override { observer_.output(index, t, x); }
+  void output(std::size_t index, const solvers::Point<double>& at) override { observer_.output(index, at); }
   void crossing(const solvers::Crossing<double>& c, std::span<const double> x) override { observer_.crossing(c, x); }
   void finish(double t, std::span<const double> x) override { observer_.finish(t, x); }
   bool interrupt() override { return listener_.interrupt() || observer_.interrupt(); }

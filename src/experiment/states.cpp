@@ -1,6 +1,8 @@
 #include "experiment/states.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <gradflow/flows/gram.hpp>
 #include <gradflow/observables/moment.hpp>
 
@@ -14,6 +16,18 @@ using trajectory::Series;
 
 std::vector<double> row_major(const RowMatrix<double>& matrix) {
   return {matrix.data(), matrix.data() + matrix.size()};
+}
+
+/// A few columns at a time: whole cache lines are written.
+std::vector<double> row_major(const Matrix<double>& matrix) {
+  constexpr Index at_once = 16;
+  std::vector<double> values(static_cast<std::size_t>(matrix.size()));
+  Eigen::Map<RowMatrix<double>> out(values.data(), matrix.rows(), matrix.cols());
+  for (Index from = 0; from < matrix.cols(); from += at_once) {
+    const Index count = std::min(at_once, matrix.cols() - from);
+    out.middleCols(from, count) = matrix.middleCols(from, count);
+  }
+  return values;
 }
 
 std::vector<Index> held_words(const Flow<double>& flow) { return {flow.words().begin(), flow.words().end()}; }

@@ -199,12 +199,29 @@ std::unique_ptr<solvers::FrozenStep<Real>> AttentionFlow<Real>::frozen_step(std:
                     .M = M(),
                     .rates = this->rates(),
                     .u = [this](State x) { return u(x); },
+                    .held = words(),
                     .head_derivative = [this](const Vector<Real>& p, std::span<Real> dx) { head_derivative(p, dx); },
                     .workers = [this]() -> solvers::Workers& { return *gradient_.workers(); }};
     if (FrozenBasis::pays(flow, static_cast<Index>(stages)))
       return std::make_unique<FrozenBasis>(std::move(flow), static_cast<Index>(stages));
   }
   return nullptr;
+}
+
+template <class Real>
+bool AttentionFlow<Real>::look(const solvers::Point<Real>& at, bool whole, Glance<Real>& out) const {
+  if constexpr (std::is_same_v<Real, double>) {
+    if (at.step() == nullptr) return false;
+    out.G.resize(static_cast<std::size_t>(this->task().words()));
+    out.gV.resize(out.G.size());
+    out.A.resize(static_cast<std::size_t>(this->model().pairs().size()));
+    dynamic_cast<FrozenBasis&>(*at.step()).look(at.sum(), whole, out);
+    out.trace_Gamma += others_.trace_Gamma;
+    out.trace_S_K += others_.trace_S_K;
+    out.trace_S_Q += others_.trace_S_Q;
+    return true;
+  }
+  return false;
 }
 
 template <class Real>
@@ -266,11 +283,16 @@ PerMatrix<Real> AttentionFlow<Real>::power(State x, std::span<const Real> gV_val
 template <class Real>
 Weights<Real> AttentionFlow<Real>::weights(State x) const {
   Weights<Real> result{W(x), start_.W_V, start_.W_K, start_.W_Q, start_.a};
-  for (const Index word : words()) {
-    result.W_V.col(word) = column(x, V, word);
-    result.W_K.col(word) = column(x, K, word);
-    result.W_Q.col(word) = column(x, Q, word);
-  }
+  const auto put = [&](Which which, Matrix<Real>& to) {
+    if (!coordinates(which).compressed()) {
+      for (Index i = 0; i < n(); ++i) to.col(words()[static_cast<std::size_t>(i)]) = matrix(x, which).col(i);
+    } else {
+      for (const Index word : words()) to.col(word) = column(x, which, word);
+    }
+  };
+  put(V, result.W_V);
+  put(K, result.W_K);
+  put(Q, result.W_Q);
   return result;
 }
 
@@ -284,10 +306,12 @@ std::array<Real, 3> AttentionFlow<Real>::law_drifts(State x) const {
   };
   const Matrix<Real> uv = terms(beside<Real>(Matrix<Real>(u(x)), matrix(x, V)), uv_.start());
   const Matrix<Real> kq = terms(beside<Real>(matrix(x, K), matrix(x, Q)), kq_.start());
-  // X X^T now less X X^T at t = 0, of the vectors X from `from`.
+  // X X^T now less X X^T at t = 0, of the vectors X from `from`: D (X + D)^T + X D^T, its two halves each other's
+  // transposes.
   const auto side = [](const Matrix<Real>& both, Index from, Index columns, Real scale) -> Side<Real> {
     const auto D = both.middleCols(from, columns), X = both.middleCols(both.cols() / 2 + from, columns);
-    return {scale * (D * (D + X).transpose() + X * D.transpose()), scale * X.squaredNorm()};
+    const Matrix<Real> half = D * (X + D / 2).transpose();
+    return {scale * (half + half.transpose()), scale * X.squaredNorm()};
   };
   const Real vw = drift<Real>(side(uv, 0, 1, 1), side(uv, 1, n(), M()), rho.W, rho.W_V);
   const Real kq_drift = drift<Real>(side(kq, 0, n(), 1), side(kq, n(), n(), 1), rho.W_K, rho.W_Q);

@@ -31,6 +31,7 @@ class AttentionFlow : public Flow<Real> {
   void stage(const solvers::StagePoint<Real>& at, std::span<Real> y, bool keep, std::span<Real> dx) const override;
   std::unique_ptr<solvers::FrozenStep<Real>> frozen_step(std::size_t stages) const override;
   void batch_derivative(State x, std::span<const Index> samples, std::span<Real> dx) const override;
+  bool look(const solvers::Point<Real>& at, bool whole, Glance<Real>& out) const override;
 
   void values(State x, std::span<Real> G) const override;
   void held_values(State x, std::span<Real> G) const override;

@@ -16,11 +16,11 @@ constexpr Index most_chunks = 16;  // of samples: enough for the threads of one 
 
 FrozenBasis::FrozenBasis(FrozenFlow flow, Index stages)
     : flow_(std::move(flow)),
-      stages_(stages),
+      stages_(stages + 1),
       padded_V_(lanes::padded(flow_.rows_V)),
       padded_KQ_(lanes::padded(flow_.rows_KQ)) {
   const WordLayout& words = flow_.words;
-  const auto count = static_cast<std::size_t>(stages);
+  const auto count = static_cast<std::size_t>(stages_);
   Index size = 0, table = 0, shared_at_once = 0;
   const auto reserve = [&](Index numbers) { return std::exchange(size, size + lanes::whole(numbers)); };
   for (const Sample& sample : words.samples) {
@@ -32,12 +32,12 @@ FrozenBasis::FrozenBasis(FrozenFlow flow, Index stages)
                 .padded = lanes::whole(queries + own),
                 .set = 0,
                 .gram_B = 0,
-                .gram_H = reserve(2 * s * stages * 2 * own),
+                .gram_H = reserve(2 * s * stages_ * 2 * own),
                 .squares_V = reserve(own),
                 .derivatives = {},
                 .gV = {}};
     place.gram_B = reserve(2 * own * place.directions(count));
-    for (std::size_t stage = 0; stage < count; ++stage) {
+    for (std::size_t stage = 0; stage + 1 < count; ++stage) {
       place.derivatives.push_back(reserve(place.directions(stage + 1) * place.padded));
       place.gV.push_back(reserve(own));
     }
@@ -46,9 +46,9 @@ FrozenBasis::FrozenBasis(FrozenFlow flow, Index stages)
     if (same == sets_.end()) {
       sets_.push_back({.shared = sample.shared,
                        .in_all = {},
-                       .gram = RowMatrix<double>::Zero(2 * s * stages, 2 * s * stages),
-                       .root = RowMatrix<double>::Zero(2 * shared() * stages, 2 * s * stages)});
-      for (Index kind = 0; kind < 2 * stages; ++kind)
+                       .gram = RowMatrix<double>::Zero(2 * s * stages_, 2 * s * stages_),
+                       .root = RowMatrix<double>::Zero(2 * shared() * stages_, 2 * s * stages_)});
+      for (Index kind = 0; kind < 2 * stages_; ++kind)
         for (const Index word : sample.shared) sets_.back().in_all.push_back(kind * shared() + word);
     }
     table = std::max(table, place.directions(count) * place.padded);
@@ -57,11 +57,11 @@ FrozenBasis::FrozenBasis(FrozenFlow flow, Index stages)
   }
   numbers_.setZero(size);
 
-  const Index all_H = 2 * shared() * stages, own = words.most_own, l = words.longest, padded = 2 * lanes::whole(own),
+  const Index all_H = 2 * shared() * stages_, own = words.most_own, l = words.longest, padded = 2 * lanes::whole(own),
               padded_shared = lanes::whole(2 * shared_at_once);
   H_.setZero(padded_KQ_, all_H);
   V_.setZero(padded_V_, shared());
-  u_.setZero(padded_V_, stages);
+  u_.setZero(padded_V_, stages_);
   gram_.setZero(all_H, all_H);
   of_stage_.resize(count);
   chunks_.resize(to_size(std::clamp<Index>(words.all_own / (8 * (shared() + 1)), 1, most_chunks)));
@@ -79,7 +79,7 @@ FrozenBasis::FrozenBasis(FrozenFlow flow, Index stages)
                  .inner = Vector<double>::Zero(padded * padded),
                  .g = Vector<double>::Zero(std::max(padded * (padded + padded_shared), l * padded)),
                  .gram = Vector<double>::Zero(l * l),
-                 .product = Vector<double>::Zero(std::max(l, all_H) * padded),
+                 .product = Vector<double>::Zero(std::max({l, all_H, stages_}) * padded),
                  .G = std::vector<double>(to_size(l)),
                  .h = std::vector<double>(to_size(l)),
                  .P = std::vector<double>(to_size(l * l)),
@@ -177,7 +177,7 @@ auto FrozenBasis::begin(std::size_t stage, double scale, const Sum& sum) -> Now 
     chunk.dQ.setZero(padded_KQ_, shared());
     chunk.yK.setZero(from, shared());
     chunk.yQ.setZero(from, shared());
-    chunk.V = chunk.K = chunk.Q = chunk.error = 0;
+    chunk.V = chunk.K = chunk.Q = chunk.trace_V = chunk.trace_K = chunk.trace_Q = chunk.error = 0;
   }
   return now;
 }
@@ -198,6 +198,9 @@ void FrozenBasis::end(const Now& now) {
     total.V += chunk.V;
     total.K += chunk.K;
     total.Q += chunk.Q;
+    total.trace_V += chunk.trace_V;
+    total.trace_K += chunk.trace_K;
+    total.trace_Q += chunk.trace_Q;
   }
   const Rates<double>& rho = flow_.rates;
   const Index before = total.yK.rows(), at = static_cast<Index>(now.stage);
@@ -221,6 +224,7 @@ void FrozenBasis::end(const Now& now) {
 
 void FrozenBasis::start(double, double scale, std::span<const double> x) {
   x_ = x;
+  latest_ = 0;
   take_shared(x);
   const Now now = begin(0, scale, {});
   for_each_sample([&](Index i, Tile& tile, std::size_t chunk) {
@@ -233,6 +237,7 @@ void FrozenBasis::start(double, double scale, std::span<const double> x) {
 void FrozenBasis::start_as(const FrozenStep& other) {
   const auto& from = dynamic_cast<const FrozenBasis&>(other);
   x_ = from.x_;
+  latest_ = from.latest_;
   numbers_ = from.numbers_;
   sets_ = from.sets_;
   H_ = from.H_;
@@ -242,6 +247,7 @@ void FrozenBasis::start_as(const FrozenStep& other) {
 }
 
 void FrozenBasis::evaluate(std::size_t stage, double, double scale, const Sum& sum) {
+  latest_ = stage;
   move_shared(stage, sum);
   const Now now = begin(stage, scale, sum);
   for_each_sample([&](Index i, Tile& tile, std::size_t chunk) {

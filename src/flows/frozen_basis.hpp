@@ -18,6 +18,7 @@ struct FrozenFlow {
   double root, M;                   ///< 1 / sqrt(m), |a|^2
   Rates<double> rates;
   std::function<Vector<double>(std::span<const double> x)> u;
+  std::span<const Index> held;  ///< the words of the state's columns
   std::function<void(const Vector<double>& p, std::span<double> dx)> head_derivative;  ///< from p = W_V gV, linear
   std::function<solvers::Workers&()> workers;
 };
@@ -49,6 +50,9 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   double finish(std::size_t stage, double t, double scale, const Sum& sum, const Error& error,
                 const solvers::ErrorNorm<double>& norm, std::span<double> y, FrozenStep& next) override;
   void form(bool stand_on_x, const Sum& sum, std::span<double> out) const override;
+
+  /// What Flow::look says of x + sum, but for the words that the state does not hold. The stages stay as they are.
+  void look(const Sum& sum, bool whole, Glance<double>& out);
 
  private:
   static constexpr std::size_t most_stages = 32;
@@ -91,7 +95,8 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
     Matrix<double> dK, dQ;      // [padded rows, shared] of B
     Matrix<double> yK, yQ;      // [all of H, shared] of H
     double V, K, Q;             // squares
-    double error;               // the largest
+    double trace_V, trace_K, trace_Q;
+    double error;  // the largest
   };
   /// What a thread works in.
   struct Tile {
@@ -119,6 +124,9 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   auto H(std::size_t stage, Index kind) {
     return H_.middleCols((2 * static_cast<Index>(stage) + kind) * shared(), shared());
   }
+  auto H(std::size_t stage, Index kind) const {
+    return H_.middleCols((2 * static_cast<Index>(stage) + kind) * shared(), shared());
+  }
 
   void take_shared(std::span<const double> x);
   void move_shared(std::size_t stage, const Sum& sum);
@@ -137,8 +145,11 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   void add_directions(Index i, std::size_t stage, const Pointers& B);
   void coordinates(Index i, std::size_t stages, bool stand_on_x, const Sum& sum, Vector<double>& Z) const;
   void take_products(Index i, std::size_t stage, Tile& tile) const;
+  void take_scores(Index i, const Now& now, Tile& tile) const;
+  void take_gradient(Index i, const Now& now, Tile& tile, Chunk& chunk) const;
   void evaluate_sample(Index i, const Now& now, Tile& tile, Chunk& chunk);
   void start_sample(Index i, const Now& now, Tile& tile, Chunk& chunk);
+  void arrange_gradient(Index i, double scale, Tile& tile) const;
   void write_derivative(Index i, std::size_t stage, double scale, Tile& tile);
   void add_to_shared(Index i, std::size_t stage, Tile& tile, Chunk& chunk) const;
   void add_power(Index i, std::size_t stage, Tile& tile, Chunk& chunk) const;
@@ -149,9 +160,12 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   double own_error(Index i, std::size_t stage, const Error& error, const Norm& norm, const FrozenBasis& next,
                    Tile& tile) const;
   double shared_error(const Error& error, const Norm& norm, std::span<const double> y) const;
+  void add_traces(Index i, const Now& now, Tile& tile, Chunk& chunk) const;
+  void see_shared(const Now& now, Glance<double>& out) const;
 
   FrozenFlow flow_;
-  Index stages_, padded_V_, padded_KQ_;
+  Index stages_, padded_V_, padded_KQ_;  // one stage more than a method has, to look from
+  std::size_t latest_ = 0;               // stage
   std::vector<Place> places_;
   std::vector<Set> sets_;
   Vector<double> numbers_;

@@ -254,6 +254,8 @@ double FrozenBasis::finish(std::size_t stage, double, double scale, const Sum& s
                            const Norm& norm, std::span<double> y, FrozenStep& next_step) {
   auto& next = dynamic_cast<FrozenBasis&>(next_step);
   form_shared(true, sum, y);
+  latest_ = stage;
+  next.latest_ = 0;
   next.x_ = y;
   next.take_shared(y);
   const Now now = next.begin(0, scale, {});
@@ -273,6 +275,7 @@ double FrozenBasis::finish(std::size_t stage, double, double scale, const Sum& s
     }
     next.start_sample(i, now, tile, next.chunks_[item]);
     coordinates(i, stage, true, sum, tile.Z);
+    arrange_gradient(i, scale, tile);
     write_derivative(i, stage, scale, tile);
     chunks_[item].error = larger(own_error(i, stage, error, norm, next, tile), chunks_[item].error);
   });

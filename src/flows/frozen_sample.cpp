@@ -67,17 +67,15 @@ void FrozenBasis::take_products(Index i, std::size_t stage, Tile& tile) const {
                          inner + q * ld + aligned, ld, false);
 }
 
-/// From the coordinates Z at the stage's point and the columns B, V(0): the sample's attention, its gradient, and what
-/// it adds to the shared words.
-void FrozenBasis::evaluate_sample(Index i, const Now& now, Tile& tile, Chunk& chunk) {
+/// From the coordinates Z at the stage's point and the columns B, V(0): the values in tile.G, the scores in tile.P.
+void FrozenBasis::take_scores(Index i, const Now& now, Tile& tile) const {
   const Sample& sample = this->sample(i);
   const Place& at = place(i);
   const Set& set = sets_[at.set];
   const Index own = at.own, s = at.shared, l = own + s, before = 2 * s * static_cast<Index>(now.stage), ld = at.padded;
   take_products(i, now.stage, tile);
   const double *const inner = tile.inner.data(), *const keys = tile.T.data() + (2 * own + before) * ld;
-  const std::span<double> G(tile.G.data(), to_size(l)), h(tile.h.data(), G.size()), P(tile.P.data(), to_size(l * l)),
-      gV(tile.gV.data(), G.size());
+  const std::span<double> G(tile.G.data(), to_size(l)), P(tile.P.data(), to_size(l * l));
   for (Index q = 0; q < own; ++q) {
     double* const row = P.data() + q * l;
     for (Index k = 0; k < own; ++k) row[k] = flow_.root * inner[k * ld + at.queries + q];
@@ -95,12 +93,17 @@ void FrozenBasis::evaluate_sample(Index i, const Now& now, Tile& tile, Chunk& ch
     for (Index a = 0; a < own; ++a) G[to_size(a)] += now.uu[static_cast<Index>(j)] * gV_before[a];
   }
   for (Index a = 0; a < s; ++a) G[to_size(own + a)] = now.G[sample.shared[to_size(a)]];
+}
 
+/// From these gV, gA (in the place of the scores), and what they add to p and to the shared words.
+void FrozenBasis::take_gradient(Index i, const Now& now, Tile& tile, Chunk& chunk) const {
+  const Sample& sample = this->sample(i);
+  const Place& at = place(i);
+  const Index own = at.own, s = at.shared, l = own + s;
+  const std::span<double> G(tile.G.data(), to_size(l)), h(tile.h.data(), G.size()), P(tile.P.data(), to_size(l * l)),
+      gV(tile.gV.data(), G.size());
   const double y = flow_.model.task().label(i), F = attend<double>(sample.counts, G, P, h);
   coefficients<double>(y * residual<double>(y * F) / static_cast<double>(places_.size()), sample.counts, G, h, P, gV);
-  write_derivative(i, now.stage, now.scale, tile);
-  add_to_shared(i, now.stage, tile, chunk);
-  add_power(i, now.stage, tile, chunk);
   lanes::sums<double>(gV.data(), 0, 1, 0, 1, tile.values.data(), 0, own, padded_V_,
                       [&](Index, Index r, const auto& lane) { chunk.p.segment<lanes::width>(r).array() += lane; });
   for (Index a = 0; a < own; ++a) chunk.V += gV[to_size(a)] * gV[to_size(a)];
@@ -115,12 +118,22 @@ void FrozenBasis::evaluate_sample(Index i, const Now& now, Tile& tile, Chunk& ch
   }
 }
 
-/// dK_k = sum_q gA(k, q) Q_q and dQ_q = sum_k gA(k, q) K_k in coordinates; gA stands in P, query-major. In the columns
-/// of tile.g behind those: what the own words add to the shared ones' derivatives.
-void FrozenBasis::write_derivative(Index i, std::size_t stage, double scale, Tile& tile) {
+/// From the coordinates Z at the stage's point: the sample's derivative, and what it adds to the shared words.
+void FrozenBasis::evaluate_sample(Index i, const Now& now, Tile& tile, Chunk& chunk) {
+  take_scores(i, now, tile);
+  take_gradient(i, now, tile, chunk);
+  arrange_gradient(i, now.scale, tile);
+  write_derivative(i, now.stage, now.scale, tile);
+  add_to_shared(i, now.stage, tile, chunk);
+  add_power(i, now.stage, tile, chunk);
+}
+
+/// gA, query-major in P, as the factors g of dK_k = sum_q gA(k, q) Q_q and dQ_q = sum_k gA(k, q) K_k. In the columns
+/// behind those: what the own words add to the shared ones' derivatives.
+void FrozenBasis::arrange_gradient(Index i, double scale, Tile& tile) const {
   const Place& at = place(i);
   const Index own = at.own, s = at.shared, l = own + s, ld = at.padded, q0 = at.queries,
-              ld_g = ld + lanes::whole(2 * s), directions = at.directions(stage);
+              ld_g = ld + lanes::whole(2 * s);
   const double *const P = tile.P.data(), of_K = scale * flow_.root * flow_.rates.W_K,
                       of_Q = scale * flow_.root * flow_.rates.W_Q;
   double* const g = tile.g.data();
@@ -135,6 +148,15 @@ void FrozenBasis::write_derivative(Index i, std::size_t stage, double scale, Til
       g[(q0 + a) * ld_g + ld + b] = P[a * l + own + b];
       g[a * ld_g + ld + s + b] = P[(own + b) * l + a];
     }
+}
+
+/// Their products with the coordinates.
+void FrozenBasis::write_derivative(Index i, std::size_t stage, double scale, Tile& tile) {
+  const Place& at = place(i);
+  const Index own = at.own, s = at.shared, l = own + s, ld = at.padded, q0 = at.queries,
+              ld_g = ld + lanes::whole(2 * s), directions = at.directions(stage);
+  const double *const P = tile.P.data(), *const g = tile.g.data(), of_K = scale * flow_.root * flow_.rates.W_K,
+                      of_Q = scale * flow_.root * flow_.rates.W_Q;
   const double* const Z = tile.Z.data();
   double* const D = numbers(at.derivatives[stage]);
   if (q0 % lanes::width == 0) {  // keys from queries alone, and queries from keys

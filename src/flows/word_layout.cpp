@@ -51,10 +51,11 @@ WordLayout::WordLayout(const Task& task, const WordPairs& pairs, std::span<const
     std::iota(order.begin(), order.end(), std::size_t{0});
     const auto is_own = [&](std::size_t k) { return shared[to_size(bag.words[k])] < 0; };
     const auto own_end = std::stable_partition(order.begin(), order.end(), is_own);
-    Sample sample{.columns = {}, .counts = {}, .own = own_end - order.begin(), .shared = {}, .pairs = {}};
+    Sample sample{.columns = {}, .counts = {}, .order = {}, .own = own_end - order.begin(), .shared = {}, .pairs = {}};
     for (const std::size_t k : order) {
       sample.columns.push_back(place[to_size(bag.words[k])]);
       sample.counts.push_back(bag.counts[k]);
+      sample.order.push_back(static_cast<Index>(k));
       if (!is_own(k)) sample.shared.push_back(shared[to_size(bag.words[k])]);
     }
     for (auto q = own_end; q != order.end(); ++q)

@@ -8,6 +8,7 @@ struct WordLayout {
   struct Sample {
     std::vector<Index> columns;  ///< [l] in the state; words of this sample alone first
     std::vector<Index> counts;   ///< [l]
+    std::vector<Index> order;    ///< [l] places in the sample's bag
     Index own;                   ///< how many are of this sample alone
     std::vector<Index> shared;   ///< [l - own] places among the shared words
     std::vector<Index> pairs;    ///< [l - own, l - own] places among the pairs of shared words, query-major

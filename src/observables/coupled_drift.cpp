@@ -35,13 +35,12 @@ CoupledDrift::CoupledDrift(Moment& start, std::vector<Index> words)
 
 std::array<std::vector<double>, 4> CoupledDrift::grams(Moment& moment) const {
   std::array<std::vector<double>, 4> result;
-  const Flow<double>& flow = moment.flow();
   for (const Index k : words_)
     for (const Index l : words_) {
-      result[0].push_back(flow.Gamma(moment.x(), k, l));
-      result[1].push_back(flow.B(moment.x(), k, l));
-      result[2].push_back(flow.S_K(moment.x(), k, l));
-      result[3].push_back(flow.S_Q(moment.x(), k, l));
+      result[0].push_back(moment.Gamma(k, l));
+      result[1].push_back(moment.B(k, l));
+      result[2].push_back(moment.S_K(k, l));
+      result[3].push_back(moment.S_Q(k, l));
     }
   return result;
 }
@@ -55,7 +54,7 @@ std::vector<double> CoupledDrift::evaluate(Moment& moment) const {
       change = std::max(change, std::abs(now[kind][i] - grams_[kind][i]));
     drifts.push_back(change / scales_[kind]);
   }
-  const PerMatrix<double> power = moment.flow().power(moment.x(), moment.gV(), moment.gA());
+  const PerMatrix<double> power = moment.power();
   const double kq = power[2] + power[3];
   drifts.push_back(kq / (power[0] + power[1] + kq));
   return drifts;

@@ -75,8 +75,8 @@ std::vector<solvers::Event> WatchedFlow::events() const {
   return result;
 }
 
-void WatchedFlow::event_values(double t, std::span<const double> x, std::span<double> values) const {
-  moment_.set(t, x);
+void WatchedFlow::event_values_at(const solvers::Point<double>& at, std::span<double> values) const {
+  moment_.set(at);
   for (std::size_t i = 0; i < events_.size(); ++i) values[i] = events_[i].value(moment_);
 }
 

@@ -6,9 +6,10 @@
 
 namespace gradflow {
 
-void Moment::set(double t, std::span<const double> x) {
-  t_ = t;
-  x_ = x;
+void Moment::set(const solvers::Point<double>& at, bool whole) {
+  at_ = at;
+  look_ = Look::not_yet;
+  expects_whole_ = whole;
   has_forward_ = has_coefficients_ = has_G_rates_ = false;
   U_.reset();
   power_.reset();
@@ -16,13 +17,58 @@ void Moment::set(double t, std::span<const double> x) {
   other_ = nullptr;
 }
 
+const Glance<double>* Moment::glance(bool whole) {
+  whole = whole || expects_whole_;
+  if (look_ == Look::not_yet || (look_ == Look::some && whole)) {
+    look_ = whole ? Look::whole : Look::some;
+    if (!flow_.look(at_, whole, seen_)) look_ = Look::impossible;
+  }
+  return look_ == Look::impossible ? nullptr : &seen_;
+}
+
+std::optional<double> Moment::product(Columns first, Index word, Columns second, Index word2) {
+  const Glance<double>* const seen = glance();
+  if (seen == nullptr) return {};
+  const auto place = [&](Index w) { return std::ranges::lower_bound(seen->words, w) - seen->words.begin(); };
+  const auto has = [&](Index w) { return std::ranges::binary_search(seen->words, w); };
+  if (!has(word) || !has(word2)) return {};
+  return (seen->*first).col(place(word)).dot((seen->*second).col(place(word2)));
+}
+
+double Moment::Gamma(Index word, Index word2) {
+  const auto seen = product(&Glance<double>::V, word, &Glance<double>::V, word2);
+  return seen ? *seen : flow_.Gamma(x(), word, word2);
+}
+
+double Moment::B(Index key, Index query) {
+  const auto seen = product(&Glance<double>::K, key, &Glance<double>::Q, query);
+  return seen ? *seen : flow_.B(x(), key, query);
+}
+
+double Moment::S_K(Index word, Index word2) {
+  const auto seen = product(&Glance<double>::K, word, &Glance<double>::K, word2);
+  return seen ? *seen : flow_.S_K(x(), word, word2);
+}
+
+double Moment::S_Q(Index word, Index word2) {
+  const auto seen = product(&Glance<double>::Q, word, &Glance<double>::Q, word2);
+  return seen ? *seen : flow_.S_Q(x(), word, word2);
+}
+
+double Moment::trace_Gamma() { return glance(true) != nullptr ? seen_.trace_Gamma : flow_.trace_Gamma(x()); }
+double Moment::trace_S_K() { return glance(true) != nullptr ? seen_.trace_S_K : flow_.trace_S_K(x()); }
+double Moment::trace_S_Q() { return glance(true) != nullptr ? seen_.trace_S_Q : flow_.trace_S_Q(x()); }
+double Moment::integrated_power() { return glance() != nullptr ? seen_.integrated_power : flow_.integrated_power(x()); }
+
 const Model<double>::Forward& Moment::forward() {
   if (!has_forward_) {
-    G_.resize(static_cast<std::size_t>(task().words()));
-    A_.resize(static_cast<std::size_t>(flow_.model().pairs().size()));
-    flow_.held_values(x_, G_);
-    flow_.scores(x_, A_);
-    flow_.model().forward(G_, A_, forward_);
+    if (glance() == nullptr) {
+      seen_.G.resize(static_cast<std::size_t>(task().words()));
+      seen_.A.resize(static_cast<std::size_t>(flow_.model().pairs().size()));
+      flow_.held_values(x(), seen_.G);
+      flow_.scores(x(), seen_.A);
+    }
+    flow_.model().forward(seen_.G, seen_.A, forward_);
     has_forward_ = true;
   }
   return forward_;
@@ -31,36 +77,40 @@ const Model<double>::Forward& Moment::forward() {
 double Moment::G(Index word) {
   forward();
   const std::span<const Index> held = flow_.words();
-  if (std::binary_search(held.begin(), held.end(), word)) return G_[static_cast<std::size_t>(word)];
+  if (std::binary_search(held.begin(), held.end(), word)) return seen_.G[static_cast<std::size_t>(word)];
   return all_values()[static_cast<std::size_t>(word)];
 }
 
 const std::vector<double>& Moment::all_values() {
   if (all_values_.empty()) {
     all_values_.resize(static_cast<std::size_t>(task().words()));
-    flow_.values(x_, all_values_);
+    flow_.values(x(), all_values_);
   }
   return all_values_;
 }
 
+void Moment::take_coefficients() {
+  if (has_coefficients_) return;
+  forward();
+  gV_.resize(seen_.G.size());
+  gA_.resize(seen_.A.size());
+  flow_.model().coefficients(seen_.G, forward_, gV_, gA_);
+  has_coefficients_ = true;
+}
+
 const std::vector<double>& Moment::gV() {
-  if (!has_coefficients_) {
-    forward();
-    gV_.resize(G_.size());
-    gA_.resize(A_.size());
-    flow_.model().coefficients(G_, forward_, gV_, gA_);
-    has_coefficients_ = true;
-  }
+  if (glance() != nullptr) return seen_.gV;
+  take_coefficients();
   return gV_;
 }
 
 const std::vector<double>& Moment::gA() {
-  gV();
+  take_coefficients();
   return gA_;
 }
 
 double Moment::U() {
-  if (!U_) U_ = flow_.U(x_);
+  if (!U_) U_ = glance() != nullptr ? seen_.U : flow_.U(x());
   return *U_;
 }
 
@@ -72,8 +122,16 @@ double Moment::margin_min() {
 std::vector<double> Moment::G_rates(std::span<const Index> words) {
   const double V = flow_.rates().W_V * U(), W = flow_.rates().W * static_cast<double>(flow_.hidden());
   std::vector<double> rates(words.size());
-  flow_.Gamma_times(x_, gV(), words, rates);
-  for (std::size_t i = 0; i < words.size(); ++i) rates[i] = V * gV_[static_cast<std::size_t>(words[i])] + W * rates[i];
+  const std::vector<double>& gV = this->gV();
+  const Glance<double>* const seen = glance();
+  if (seen != nullptr &&
+      std::ranges::all_of(words, [&](Index w) { return std::ranges::binary_search(seen->words, w); })) {
+    for (std::size_t i = 0; i < words.size(); ++i)
+      rates[i] = seen->V.col(std::ranges::lower_bound(seen->words, words[i]) - seen->words.begin()).dot(seen->p);
+  } else {
+    flow_.Gamma_times(x(), gV, words, rates);
+  }
+  for (std::size_t i = 0; i < words.size(); ++i) rates[i] = V * gV[static_cast<std::size_t>(words[i])] + W * rates[i];
   return rates;
 }
 
@@ -96,7 +154,7 @@ std::array<double, 3> Moment::G_targets() {
 }
 
 const PerMatrix<double>& Moment::power() {
-  if (!power_) power_ = flow_.power(x_, gV(), gA());
+  if (!power_) power_ = glance(true) != nullptr ? seen_.power : flow_.power(x(), gV(), gA());
   return *power_;
 }
 
@@ -108,7 +166,7 @@ const Model<double>::Forward& Moment::forward_of(const Model<double>& other) {
   for (Index j = 0; j < std::ssize(pairs.queries()); ++j)
     for (Index pair = pairs.begin(j); pair < pairs.begin(j + 1); ++pair)
       A[static_cast<std::size_t>(pair)] =
-          scale * flow_.B(x_, pairs.key(pair), pairs.queries()[static_cast<std::size_t>(j)]);
+          scale * flow_.B(x(), pairs.key(pair), pairs.queries()[static_cast<std::size_t>(j)]);
   other.forward(all_values(), A, other_forward_);
   other_ = &other;
   return other_forward_;
@@ -134,12 +192,12 @@ Origin Moment::origin() {
   Origin origin{.attention = forward().attention,
                 .loss = forward_.loss,
                 .U = U(),
-                .trace_Gamma = flow_.trace_Gamma(x_),
-                .trace_S_K = flow_.trace_S_K(x_),
-                .trace_S_Q = flow_.trace_S_Q(x_),
+                .trace_Gamma = trace_Gamma(),
+                .trace_S_K = trace_S_K(),
+                .trace_S_Q = trace_S_Q(),
                 .still_W = std::numeric_limits<double>::quiet_NaN()};
   if (flow_.has_weights())
-    origin.still_W = std::max(0.0, flow_.weights(x_).W.squaredNorm() - U() / static_cast<double>(flow_.hidden()));
+    origin.still_W = std::max(0.0, flow_.weights(x()).W.squaredNorm() - U() / static_cast<double>(flow_.hidden()));
   return origin;
 }
 

@@ -19,12 +19,12 @@ auto scalar(Function function) {
   return [function](Moment& moment, const Context& context, Out out) { out[0] = function(moment, context); };
 }
 
-/// One value for each pair of tracked words, from a member (x, word, word2) of Flow.
-auto gram(double (Flow<double>::*entry)(std::span<const double>, Index, Index) const) {
+/// One value for each pair of tracked words.
+auto gram(double (Moment::*entry)(Index, Index)) {
   return [entry](Moment& moment, const Context& context, Out out) {
     std::size_t place = 0;
     for (const Index first : context.words)
-      for (const Index second : context.words) out[place++] = (moment.flow().*entry)(moment.x(), first, second);
+      for (const Index second : context.words) out[place++] = (moment.*entry)(first, second);
   };
 }
 
@@ -52,24 +52,23 @@ double attention_shift(Moment& moment, const Context& context) {
 double drift_vw(Moment& moment, const Context& context) {
   const Flow<double>& flow = moment.flow();
   const double M = static_cast<double>(flow.hidden());
-  return law_drift(moment.U(), context.origin.U, flow.rates().W, M * flow.trace_Gamma(moment.x()),
+  return law_drift(moment.U(), context.origin.U, flow.rates().W, M * moment.trace_Gamma(),
                    M * context.origin.trace_Gamma, flow.rates().W_V);
 }
 
 double drift_kq(Moment& moment, const Context& context) {
   const Flow<double>& flow = moment.flow();
-  return law_drift(flow.trace_S_K(moment.x()), context.origin.trace_S_K, flow.rates().W_K, flow.trace_S_Q(moment.x()),
+  return law_drift(moment.trace_S_K(), context.origin.trace_S_K, flow.rates().W_K, moment.trace_S_Q(),
                    context.origin.trace_S_Q, flow.rates().W_Q);
 }
 
 double energy_defect(Moment& moment, const Context& context) {
-  return (moment.forward().loss + moment.flow().integrated_power(moment.x()) - context.origin.loss) /
-         context.origin.loss;
+  return (moment.forward().loss + moment.integrated_power() - context.origin.loss) / context.origin.loss;
 }
 
 void alignment(Moment& moment, const Context& context, Out out) {
   std::transform(context.words.begin(), context.words.end(), out.begin(),
-                 [&](Index k) { return moment.G(k) / std::sqrt(moment.U() * moment.flow().Gamma(moment.x(), k, k)); });
+                 [&](Index k) { return moment.G(k) / std::sqrt(moment.U() * moment.Gamma(k, k)); });
 }
 
 void power_share(Moment& moment, const Context&, Out out) {
@@ -81,9 +80,9 @@ void power_share(Moment& moment, const Context&, Out out) {
 void norms(Moment& moment, const Context& context, Out out) {
   const Flow<double>& flow = moment.flow();
   out[0] = std::sqrt(context.origin.still_W + moment.U() / static_cast<double>(flow.hidden()));
-  out[1] = std::sqrt(flow.trace_Gamma(moment.x()));
-  out[2] = std::sqrt(flow.trace_S_K(moment.x()));
-  out[3] = std::sqrt(flow.trace_S_Q(moment.x()));
+  out[1] = std::sqrt(moment.trace_Gamma());
+  out[2] = std::sqrt(moment.trace_S_K());
+  out[3] = std::sqrt(moment.trace_S_Q());
 }
 
 // A bar for the one end of the spectrum that is asked for; the other takes what it gets.
@@ -138,8 +137,8 @@ const std::vector<Observable>& table() {
        [](Moment& m, const Context& c, Out out) {
          std::transform(c.words.begin(), c.words.end(), out.begin(), [&](Index k) { return m.G(k); });
        }},
-      {"B", {"key", "query"}, "1", "W_K^T W_Q: attention scores times sqrt(m)", coupled, gram(&Flow<double>::B)},
-      {"Gamma", {"word", "word2"}, "1", "W_V^T W_V", coupled, gram(&Flow<double>::Gamma)},
+      {"B", {"key", "query"}, "1", "W_K^T W_Q: attention scores times sqrt(m)", coupled, gram(&Moment::B)},
+      {"Gamma", {"word", "word2"}, "1", "W_V^T W_V", coupled, gram(&Moment::Gamma)},
       {"U", {}, "1", "squared length of u = W^T a", coupled, scalar([](Moment& m, const Context&) { return m.U(); })},
       {"attention_shift",
        {},

@@ -111,12 +111,18 @@ Handle Dataset::select_rows(std::int64_t first, std::int64_t count) const {
   return space;
 }
 
+/// So many rows in memory, of the same shape as in the file: HDF5 would walk through a mere list of values one by one.
+Handle Dataset::memory_rows(std::int64_t count) const {
+  std::vector<hsize_t> size(shape_.begin(), shape_.end());
+  if (!size.empty()) size[0] = static_cast<hsize_t>(count);
+  return place().own(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), "select memory");
+}
+
 template <class T>
 void Dataset::write_rows(std::int64_t first, std::span<const T> values) {
   const Quiet quiet;
-  const Handle space = select_rows(first, std::ssize(values) / row_size());
-  const hsize_t size = values.size();
-  const Handle memory = place().own(H5Screate_simple(1, &size, nullptr), "select memory");
+  const std::int64_t count = std::ssize(values) / row_size();
+  const Handle space = select_rows(first, count), memory = memory_rows(count);
   place().check(H5Dwrite(id(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()), "write rows");
 }
 template void Dataset::write_rows<double>(std::int64_t, std::span<const double>);
@@ -173,9 +179,7 @@ std::vector<T> Dataset::read(std::int64_t first, std::int64_t count) const {
   check_size(count);
   std::vector<T> values(static_cast<std::size_t>(count * row_size()));
   if (values.empty()) return values;
-  const Handle space = select_rows(first, count);
-  const hsize_t size = values.size();
-  const Handle memory = place().own(H5Screate_simple(1, &size, nullptr), "select memory");
+  const Handle space = select_rows(first, count), memory = memory_rows(count);
   place().check(H5Dread(id(), memory_type<T>(), memory.get(), space.get(), H5P_DEFAULT, values.data()), "read");
   return values;
 }

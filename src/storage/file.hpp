@@ -96,6 +96,7 @@ class Dataset : public Object {
 
  private:
   Handle select_rows(std::int64_t first, std::int64_t count) const;
+  Handle memory_rows(std::int64_t count) const;
   void check_size(std::int64_t count) const;
 
   Kind kind_ = Kind::real;

@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
-#include <boost/crc.hpp>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
@@ -24,13 +24,13 @@ constexpr std::string_view mark = "gradflow CRC-32 ";
 constexpr std::uint64_t seal_bytes = mark.size() + 8;
 
 std::string seal_of(std::ifstream& file, std::uint64_t size) {
-  boost::crc_32_type crc;
+  uLong crc = 0;
   std::vector<char> block(1 << 20);
   for (file.seekg(0); size > 0 && file; size -= static_cast<std::uint64_t>(file.gcount())) {
     file.read(block.data(), static_cast<std::streamsize>(std::min<std::uint64_t>(size, block.size())));
-    crc.process_bytes(block.data(), static_cast<std::size_t>(file.gcount()));
+    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(block.data()), static_cast<std::size_t>(file.gcount()));
   }
-  return fmt::format("{}{:08x}", mark, crc.checksum());
+  return fmt::format("{}{:08x}", mark, crc);
 }
 
 /// Where HDF5 says that its own bytes end (File Format Specification 3.0, II.A, superblock of version 2 or 3); 0 where

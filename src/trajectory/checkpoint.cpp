@@ -1,6 +1,7 @@
 #include "trajectory/checkpoint.hpp"
 
-#include <boost/crc.hpp>
+#include <zlib.h>
+
 #include <string>
 
 #include "trajectory/layout.hpp"
@@ -17,13 +18,15 @@ namespace {
 constexpr std::array<const char*, 2> slot_names{"0", "1"};
 
 std::int64_t checksum(std::int64_t sequence, const Checkpoint& checkpoint) {
-  boost::crc_32_type crc;
-  const auto add = [&](const auto& values) { crc.process_bytes(values.data(), values.size() * sizeof values[0]); };
-  crc.process_bytes(&sequence, sizeof sequence);
+  uLong crc = 0;
+  const auto add = [&](const auto& values) {
+    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(values.data()), values.size() * sizeof values[0]);
+  };
+  add(std::span(&sequence, 1));
   add(checkpoint.reals);
   add(checkpoint.integers);
   add(checkpoint.rows);
-  return static_cast<std::int64_t>(crc.checksum());
+  return static_cast<std::int64_t>(crc);
 }
 
 template <class T>

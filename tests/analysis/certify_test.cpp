@@ -48,10 +48,10 @@ struct Truth : solvers::Observer<double> {
     options.tolerances = {1e-13, 1e-15};
     EXPECT_TRUE(solve(problem, options, {times.back(), times}, "", *this, nobody).reached_target());
   }
-  void output(std::size_t, double t, std::span<const double> x) override {
-    moment.set(t, x);
+  void output(std::size_t, const solvers::Point<double>& at) override {
+    moment.set(at);
     loss.push_back(moment.forward().loss);
-    W_V.push_back(problem.flow->weights(x).W_V);
+    W_V.push_back(problem.flow->weights(at.x()).W_V);
   }
   void crossing(const solvers::Crossing<double>& c, std::span<const double>) override { crossings.push_back(c); }
 

@@ -77,10 +77,10 @@ struct Recorder : Observer<Real> {
   std::function<void(const Step<Real>&)> on_step;
   Index interrupt_after = -1;
 
-  void output(std::size_t, Real t, std::span<const Real> x) override {
+  void output(std::size_t, const Point<Real>& at) override {
     sequence += 'o';
-    output_times.push_back(t);
-    outputs.emplace_back(x.begin(), x.end());
+    output_times.push_back(at.t());
+    outputs.emplace_back(at.x().begin(), at.x().end());
   }
   void crossing(const Crossing<Real>& c, std::span<const Real> x) override {
     sequence += 'c';

@@ -27,6 +27,19 @@ struct OtherWords {
   Real trace_Gamma = 0, trace_S_K = 0, trace_S_Q = 0, largest_Gamma = 0;
 };
 
+/// What a flow sees of a state inside a frozen step without forming it (Flow::look).
+template <class Real>
+struct Glance {
+  std::vector<Real> G, A, gV;  ///< [d], [pairs], [d]; of the words held
+  Vector<Real> p;              ///< W_V gV, in the state's coordinates
+  Real U = 0, integrated_power = 0;
+  std::vector<Index> words;  ///< some of those held, ascending, 0-based
+  Matrix<Real> V, K, Q;      ///< their columns, in the state's coordinates
+  /// Where the whole was asked for.
+  Real trace_Gamma = 0, trace_S_K = 0, trace_S_Q = 0;
+  PerMatrix<Real> power = {};
+};
+
 /// The gradient flow of the training loss, in some formulation. Three maps make a formulation: from its state to (G,
 /// A), from (gV, gA, state) to the state's derivative, and from the state to the entries of the Gram matrices
 ///     U = |u|^2,  Gamma = W_V^T W_V,  B = W_K^T W_Q,  S_K = W_K^T W_K,  S_Q = W_Q^T W_Q   (u = W^T a, all else [d,
@@ -61,6 +74,10 @@ class Flow : public solvers::System<Real> {
   virtual void batch_derivative(State /*x*/, std::span<const Index> /*samples*/, std::span<Real> /*dx*/) const {
     throw std::logic_error("batch_derivative: a flow of inner products has no minibatches");
   }
+
+  /// What the functions below say of a point whose state has not been formed; false where they are to be asked. Without
+  /// `whole`, no traces and no power.
+  virtual bool look(const solvers::Point<Real>& /*at*/, bool /*whole*/, Glance<Real>& /*out*/) const { return false; }
 
   virtual void values(State x, std::span<Real> G) const = 0;  ///< G(k) = u . v_k, [d]
   /// The same of the words held; all other entries are left as they are, and cost nothing.

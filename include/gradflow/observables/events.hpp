@@ -54,7 +54,10 @@ class WatchedFlow final : public solvers::System<double> {
   }
   solvers::Workers* workers() const override { return flow_.workers(); }
   std::vector<solvers::Event> events() const override;
-  void event_values(double t, std::span<const double> x, std::span<double> values) const override;
+  void event_values(double t, std::span<const double> x, std::span<double> values) const override {
+    event_values_at({t, x}, values);
+  }
+  void event_values_at(const solvers::Point<double>& at, std::span<double> values) const override;
 
  private:
   const Flow<double>& flow_;

@@ -20,18 +20,30 @@ class Moment {
   explicit Moment(const Flow<double>& flow) : flow_(flow) {}
 
   /// Moves to (t, x) and forgets what was computed. x must stay where it is until the next call.
-  void set(double t, std::span<const double> x);
+  void set(double t, std::span<const double> x) { set({t, x}); }
+  /// The same, with a state that is formed only where something is asked for that cannot be had without. `whole`:
+  /// traces and power will be.
+  void set(const solvers::Point<double>& at, bool whole = false);
 
   const Flow<double>& flow() const { return flow_; }
   const Task& task() const { return flow_.task(); }
-  double t() const { return t_; }
-  std::span<const double> x() const { return x_; }
+  double t() const { return at_.t(); }
+  std::span<const double> x() const { return at_.x(); }
 
   double G(Index word);  ///< of any word
   const Model<double>::Forward& forward();
   const std::vector<double>& gV();  ///< [d]
   const std::vector<double>& gA();  ///< [pairs]
   double U();
+  /// Entries of the Gram matrices, and their traces over all words, as Flow has them.
+  double Gamma(Index word, Index word2);
+  double B(Index key, Index query);
+  double S_K(Index word, Index word2);
+  double S_Q(Index word, Index word2);
+  double trace_Gamma();
+  double trace_S_K();
+  double trace_S_Q();
+  double integrated_power();
   double margin_min();
   /// G'(k) = rho_V U gV(k) + rho_W M (Gamma gV)(k) of these words.
   std::vector<double> G_rates(std::span<const Index> words);
@@ -51,15 +63,25 @@ class Moment {
   Origin origin();  ///< this moment as the one that later ones compare with
 
  private:
+  enum class Look { not_yet, some, whole, impossible };
+  using Columns = Matrix<double> Glance<double>::*;
+
+  /// What the flow sees of the point without its state; null: the state is to be asked.
+  const Glance<double>* glance(bool whole = false);
+  /// Two columns' product, where both have been seen.
+  std::optional<double> product(Columns first, Index word, Columns second, Index word2);
+  void take_coefficients();
   const std::vector<double>& all_values();
 
   const Flow<double>& flow_;
-  double t_ = 0;
-  std::span<const double> x_;
+  solvers::Point<double> at_{0, {}};
+  Look look_ = Look::impossible;
+  bool expects_whole_ = false;
+  Glance<double> seen_;
   bool has_forward_ = false, has_coefficients_ = false, has_G_rates_ = false;
   std::optional<double> U_;
   std::optional<PerMatrix<double>> power_;
-  std::vector<double> G_, A_, gV_, gA_;
+  std::vector<double> gV_, gA_;
   std::vector<double> all_values_;  // asked for when a word that the flow does not hold is
   Model<double>::Forward forward_, other_forward_;
   const Model<double>* other_ = nullptr;  // whose forward that is

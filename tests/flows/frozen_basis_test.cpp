@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <gradflow/observables/events.hpp>
 #include <limits>
 #include <solvers/solve.hpp>
 
@@ -204,6 +206,73 @@ TEST(FrozenBasis, GoesOnFromASavedStateToTheLastBit) {
       EXPECT_EQ(first->save().dx, second->save().dx);
     }
   });
+}
+
+TEST(FrozenBasis, APointSaysWithoutItsStateWhatTheStateSays) {
+  for_each_flow([](const std::string& method, const OwnedFlow<double>& flow) {
+    const std::vector<double> x0 = flow->initial_state();
+    Moment start(*flow), seen(*flow), formed(*flow);
+    start.set(0, x0);
+    const Observables observables(start, {0, 1, 2});
+    const std::vector<FlowEvent> events = standard_events(*flow.task, observables, {});
+    const auto values = [&](Moment& moment) {
+      std::vector<double> all(observables.size());
+      observables.evaluate(moment, all);
+      for (const FlowEvent& event : events) all.push_back(event.value(moment));
+      all.push_back(moment.S_K(0, 2));
+      all.push_back(moment.S_Q(1, 2));
+      return all;
+    };
+    const auto looked_at = stepper(method, *flow), alone = stepper(method, *flow);
+    std::vector<double> room(x0.size());
+    looked_at->start(0.3, x0);
+    alone->start(0.3, x0);
+    for (const double tau : {0.7, 1.4}) {
+      EXPECT_EQ(looked_at->attempt(tau), alone->attempt(tau));  // to have been looked at changes nothing
+      looked_at->accept();
+      alone->accept();
+      const double from = looked_at->previous_tau(), h = tau - from;
+      for (const auto& point : {std::function([&] { return looked_at->interpolated(from + 0.3 * h, room); }),
+                                std::function([&] { return looked_at->interpolated(from, room); }),
+                                std::function([&] { return looked_at->interpolated(tau, room); }),
+                                std::function([&] { return looked_at->restepped(from + 0.6 * h, room); }),
+                                std::function([&] { return looked_at->restepped(from + 0.2 * h, room); }),
+                                std::function([&] { return looked_at->beside(0.01, room); })})
+        for (const bool whole : {true, false}) {
+          std::fill(room.begin(), room.end(), std::numeric_limits<double>::quiet_NaN());
+          const solvers::Point<double> at = point();
+          seen.set(at, whole);
+          const std::vector<double> found = values(seen);
+          EXPECT_TRUE(std::isnan(room.front()));  // nobody has formed the state
+          formed.set(at.t(), at.x());
+          const std::vector<double> expected = values(formed);
+          // Sums of some hundred terms of the size of squared columns, and relative changes of such sums.
+          for (std::size_t i = 0; i < found.size(); ++i)
+            EXPECT_NEAR(found[i], expected[i], 1e-11 * std::max(1.0, std::abs(expected[i]))) << i;
+        }
+    }
+    EXPECT_EQ(looked_at->save().x, alone->save().x);
+  });
+}
+
+TEST(FrozenBasis, APointFormsItsStateForWhatItDoesNotSee) {
+  const TaskData task = distinct_task(60, 5);
+  const auto start = draw_start(StartLaw::gaussian, 128, 9, task.words, {0.3, 0.2, 0.3, 0.4}, 4);
+  const OwnedFlow<double> flow(task, start, {}, false);
+  const auto frozen = stepper("dopri5", *flow);
+  frozen->start(0.3, flow->initial_state());
+  (void)frozen->attempt(0.7);
+  frozen->accept();
+  std::vector<double> room(flow->initial_state().size());
+  Moment seen(*flow), formed(*flow);
+  const solvers::Point<double> at = frozen->interpolated(0.5, room);
+  seen.set(at);
+  formed.set(at.t(), at.x());
+  const std::vector<Index> words{0, 17};  // 17 stands in one sample
+  expect_near(seen.G_rates(words), formed.G_rates(words), 1e-13);
+  EXPECT_NEAR(seen.Gamma(0, 17), formed.Gamma(0, 17), 1e-13);
+  EXPECT_NEAR(seen.B(17, 2), formed.B(17, 2), 1e-13);
+  EXPECT_NEAR(seen.G(17), formed.G(17), 1e-13);
 }
 
 TEST(FrozenBasis, IsTakenForLargeTasksOfDistinctWordsOnly) {

@@ -36,6 +36,14 @@ KINDS = {
                                        "solver.until=60.0"],
     "coupled, cash-karp54": ["flow.formulation=coupled", "solver.method=cash-karp54", "solver.rtol=1e-7"],
     "compressed": ["model.width=60"],
+    "rkc2": ["solver.method=rkc2", "solver.rtol=1e-5"],
+    "rock4": ["solver.method=rock4", "solver.rtol=1e-7"],
+    # Words of one sample each, long columns: steps that keep their derivatives in factors.
+    "in a frozen basis": ["task.fillers=distinct", "task.samples=60", "task.length=5", "task.words=303", "model.width=128",
+                          "solver.rtol=1e-6", "solver.until=100.0"],
+    "in a frozen basis, dop853": ["task.fillers=distinct", "task.samples=96", "task.length=6", "task.words=579",
+                                  "model.width=224", "solver.method=dop853", "solver.rtol=1e-6",
+                                  "solver.until=100.0"],
 }
 
 

@@ -77,11 +77,11 @@ Real ErrorNorm<Real>::of_vector(const Block& block, Real error, Real before, Rea
 }
 
 template <class Real>
-Real ErrorNorm<Real>::damped(Real length, Real lower) {
+Real ErrorNorm<Real>::weight(Real length, Real lower) {
   using std::sqrt;
-  if (length == 0) return 0;
+  if (length == 0) return 1;
   const Real ratio = lower / length;
-  return length / sqrt(1 + ratio * ratio / 100);
+  return 1 / sqrt(1 + ratio * ratio / 100);
 }
 
 template <class Real>
@@ -92,8 +92,6 @@ Real ErrorNorm<Real>::largest_ratio(LengthOfError length_of_error, std::span<con
     const Real e = length_of_error(at, length, scratch);
     return of_vector(block, e, length_of(x_old.data() + at, length), length_of(x_new.data() + at, length));
   };
-  // A NaN, once there, stays.
-  const auto larger = [](const Real& now, const Real& before) { return now > before || now != now ? now : before; };
   Real largest = 0;
   if (workers_ == nullptr || workers_->threads() == 1) {
     Scratch scratch;
@@ -126,19 +124,18 @@ Real ErrorNorm<Real>::operator()(std::span<const Real> error, std::span<const Re
                        x_new);
 }
 
-/// Of the vector that begins at `at`, before it counts less; returns how much less.
+/// Of the vector that begins at `at`, before it is weighted.
 template <class Real>
-Real ErrorNorm<Real>::form(const CombinedError<Real>& error, Index at, std::span<Real> out, Scratch& scratch) const {
-  using std::sqrt;
+auto ErrorNorm<Real>::form(const CombinedError<Real>& error, Index at, std::span<Real> out, Scratch& scratch) const
+    -> Formed {
   const auto sum = [&](std::span<const Real> c, std::span<Real> into) {
     combine<Real>({}, c, error.k, into, static_cast<std::size_t>(at));
     return length_of(into.data(), std::ssize(into));
   };
   const Real length = sum(error.c, out);
-  if (error.lower.empty() || length == 0) return 1;
+  if (error.lower.empty()) return {length, 1};
   scratch.lower.resize(out.size());
-  const Real ratio = sum(error.lower, scratch.lower) / length;
-  return 1 / sqrt(1 + ratio * ratio / 100);
+  return {length, weight(length, sum(error.lower, scratch.lower))};
 }
 
 template <class Real>
@@ -146,8 +143,8 @@ Real ErrorNorm<Real>::operator()(const CombinedError<Real>& error, std::span<con
                                  std::span<const Real> x_new) const {
   const auto length_of_error = [&](Index at, Index length, Scratch& scratch) -> Real {
     scratch.error.resize(static_cast<std::size_t>(length));
-    const Real counts = form(error, at, scratch.error, scratch);
-    return counts * length_of(scratch.error.data(), length);
+    const Formed formed = form(error, at, scratch.error, scratch);
+    return formed.weight * formed.length;
   };
   return largest_ratio(length_of_error, x_old, x_new);
 }
@@ -157,8 +154,8 @@ void ErrorNorm<Real>::form(const CombinedError<Real>& error, std::span<Real> out
   Scratch scratch;
   for_each_vector([&](const Block&, Index at, Index, Index length) {
     const std::span<Real> vector = out.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(length));
-    const Real counts = form(error, at, vector, scratch);
-    for (Real& component : vector) component *= counts;
+    const Real weight = form(error, at, vector, scratch).weight;
+    for (Real& component : vector) component *= weight;
   });
 }
 

@@ -49,8 +49,10 @@ class ErrorNorm {
 
   /// What one vector of a block contributes, given by its lengths: of the error and at the two ends of the step.
   Real of_vector(const Block& block, Real error, Real before, Real after) const;
-  /// The length of an error estimate where a second one of lower order has the length `lower` (CombinedError).
-  static Real damped(Real length, Real lower);
+  /// What an error estimate is multiplied by where a second one of lower order has the length `lower` (CombinedError).
+  static Real weight(Real length, Real lower);
+  /// Of two contributions; a NaN, once there, stays.
+  static Real larger(Real now, Real before) { return now > before || now != now ? now : before; }
 
   /// The `count` components with the largest share, largest first; those that are not finite come before all others.
   std::vector<Component<Real>> worst(std::span<const Real> error, std::span<const Real> x_old,
@@ -63,10 +65,13 @@ class ErrorNorm {
   struct Scratch {
     std::vector<Real> error, lower;  // of one vector
   };
+  struct Formed {
+    Real length, weight;
+  };
 
   template <class Visit>
   void for_each_vector(Visit visit) const;
-  Real form(const CombinedError<Real>& error, Index at, std::span<Real> out, Scratch& scratch) const;
+  Formed form(const CombinedError<Real>& error, Index at, std::span<Real> out, Scratch& scratch) const;
   template <class LengthOfError>
   Real largest_ratio(LengthOfError length_of_error, std::span<const Real> x_old, std::span<const Real> x_new) const;
   Real scale(const Block& block, Real norm_old, Real norm_new) const;

@@ -152,8 +152,12 @@ Point<Real> FrozenRungeKutta<Real>::restepped(Real tau, std::span<Real> room) co
   const Real from = this->previous_tau_, h = tau - from;
   if (tau == this->tau_ || tau == from) return interpolated(tau, room);
   if (!restep_) restep_ = this->system_.frozen_step(scheme_.stages.size());
-  if (!std::exchange(restep_ready_, true)) restep_->start_as(*other_step_);
-  for (std::size_t stage = 1; stage < scheme_.end; ++stage) evaluate(*restep_, stage, from, h);
+  if (!std::exchange(restep_ready_, true)) {
+    restep_->start_as(*other_step_);
+    restep_tau_ = from;
+  }
+  if (tau != std::exchange(restep_tau_, tau))  // a crossing is asked for several times
+    for (std::size_t stage = 1; stage < scheme_.end; ++stage) evaluate(*restep_, stage, from, h);
   return point(tau, *restep_, h, scheme_.stages[scheme_.end], room);
 }
 

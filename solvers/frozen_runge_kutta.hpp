@@ -47,7 +47,8 @@ class FrozenRungeKutta final : public OneStepStepper<Real> {
   mutable bool dense_ready_ = false, restep_ready_ = false, derivative_ready_ = false;
   mutable State derivative_, error_, lower_;
   mutable std::vector<Real> c_, lower_c_;
-  mutable Sum sum_;  // of the latest point
+  mutable Real restep_tau_ = 0;  // where the latest one ended
+  mutable Sum sum_;              // of the latest point
 };
 
 }  // namespace solvers

@@ -10,8 +10,6 @@ namespace {
 
 std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
-constexpr Index most_chunks = 16;  // of samples: enough for the threads of one machine's memory channels
-
 }  // namespace
 
 FrozenBasis::FrozenBasis(FrozenFlow flow, Index stages)
@@ -64,7 +62,7 @@ FrozenBasis::FrozenBasis(FrozenFlow flow, Index stages)
   u_.setZero(padded_V_, stages_);
   gram_.setZero(all_H, all_H);
   of_stage_.resize(count);
-  chunks_.resize(to_size(std::clamp<Index>(words.all_own / (8 * (shared() + 1)), 1, most_chunks)));
+  chunks_.resize(to_size(words.chunks(shared())));
   tiles_.assign(to_size(flow_.workers().threads()),
                 {.columns = Matrix<double>::Zero(padded_KQ_, 2 * own),
                  .V = Matrix<double>::Zero(padded_V_, own),
@@ -146,8 +144,8 @@ void FrozenBasis::move_shared(std::size_t stage, const Sum& sum) {
   }
 }
 
-/// Once the shared words stand where the stage has them: their products with all directions so far.
-auto FrozenBasis::begin(std::size_t stage, double scale, const Sum& sum) -> Now {
+/// The products of the shared words' columns at a stage with all directions so far.
+void FrozenBasis::take_gram(std::size_t stage) {
   const Index from = 2 * shared() * static_cast<Index>(stage), to = from + 2 * shared();
   Pointers columns;
   for (Index h = 0; h < to; ++h) columns.push_back(H_.col(h).data());
@@ -160,6 +158,12 @@ auto FrozenBasis::begin(std::size_t stage, double scale, const Sum& sum) -> Now 
       for (Index g = 0; g <= h; ++g)
         set.gram(h, g) = set.gram(g, h) = gram_(set.in_all[to_size(h)], set.in_all[to_size(g)]);
   }
+}
+
+/// Once the shared words stand where the stage has them.
+auto FrozenBasis::begin(std::size_t stage, double scale, const Sum& sum) -> Now {
+  take_gram(stage);
+  const Index before = 2 * shared() * static_cast<Index>(stage);
   Now now{.stage = stage,
           .sum = sum,
           .scale = scale,
@@ -175,8 +179,8 @@ auto FrozenBasis::begin(std::size_t stage, double scale, const Sum& sum) -> Now 
     chunk.g.setZero(shared(), shared());
     chunk.dK.setZero(padded_KQ_, shared());
     chunk.dQ.setZero(padded_KQ_, shared());
-    chunk.yK.setZero(from, shared());
-    chunk.yQ.setZero(from, shared());
+    chunk.yK.setZero(before, shared());
+    chunk.yQ.setZero(before, shared());
     chunk.V = chunk.K = chunk.Q = chunk.trace_V = chunk.trace_K = chunk.trace_Q = chunk.error = 0;
   }
   return now;

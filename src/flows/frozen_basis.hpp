@@ -61,6 +61,7 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   using Sample = WordLayout::Sample;
   using Pointers = std::vector<const double*>;
   using Norm = solvers::ErrorNorm<double>;
+  enum Matrices : std::size_t { V, K, Q };
 
   /// Where the numbers of one sample begin in numbers_.
   struct Place {
@@ -128,8 +129,17 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
     return H_.middleCols((2 * static_cast<Index>(stage) + kind) * shared(), shared());
   }
 
+  Index rows(Matrices which) const { return which == V ? flow_.rows_V : flow_.rows_KQ; }
+  /// Where a shared word's column begins in the state.
+  Index begin_shared(Matrices which, Index word) const {
+    return (which == V   ? flow_.begin_V
+            : which == K ? flow_.begin_K
+                         : flow_.begin_Q) +
+           flow_.words.shared_columns[static_cast<std::size_t>(word)] * rows(which);
+  }
   void take_shared(std::span<const double> x);
   void move_shared(std::size_t stage, const Sum& sum);
+  void take_gram(std::size_t stage);
   Now begin(std::size_t stage, double scale, const Sum& sum);
   void end(const Now& now);
   /// work(i, tile, chunk) for every sample; the chunks are the same whatever the threads.
@@ -154,6 +164,8 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   void add_to_shared(Index i, std::size_t stage, Tile& tile, Chunk& chunk) const;
   void add_power(Index i, std::size_t stage, Tile& tile, Chunk& chunk) const;
   void form_own(Index i, bool stand_on_x, const Sum& sum, std::span<double> out, Tile& tile) const;
+  Vector<double> shared_sum(Matrices which, Index word, std::span<const std::size_t> stages,
+                            std::span<const double> c) const;
   void form_shared(bool stand_on_x, const Sum& sum, std::span<double> out) const;
   void factorise(std::size_t stages);
   void lengths(Index i, std::size_t stages, const Sum& sum, Tile& tile, std::vector<double>& out) const;

@@ -34,9 +34,6 @@ void finish_streams() {
 #endif
 }
 
-/// A NaN, once there, stays.
-double larger(double a, double b) { return a > b || a != a ? a : b; }
-
 /// The upper triangular R of vectors = Q R, with orthonormal Q: by its columns all linear combinations can be measured
 /// without cancellation, however near to each other the vectors lie. Gram-Schmidt, twice. [padded, n] -> [n, n]
 Matrix<double> triangular_root(const Matrix<double>& vectors) {
@@ -104,24 +101,29 @@ void FrozenBasis::form_own(Index i, bool stand_on_x, const Sum& sum, std::span<d
   finish_streams();
 }
 
-/// The same of the shared words, the head and the power.
-void FrozenBasis::form_shared(bool stand_on_x, const Sum& sum, std::span<double> out) const {
-  const auto column = [&](std::span<const double> of, Index begin, Index rows, Index word) {
-    return Eigen::Map<const Vector<double>>(of.data() + begin + flow_.words.shared_columns[to_size(word)] * rows, rows);
-  };
-  const auto form = [&](Index begin, Index rows, Index word, auto term) {
-    Vector<double> vector = Vector<double>::Zero(rows);
-    if (stand_on_x) vector = column(x_, begin, rows, word);
-    for (std::size_t j = 0; j < sum.c.size(); ++j) vector += sum.c[j] * term(sum.stages[j]).head(rows);
-    std::copy(vector.begin(), vector.end(), const_cast<double*>(column(out, begin, rows, word).data()));
-  };
-  for (Index word = 0; word < shared(); ++word) {
-    form(flow_.begin_V, flow_.rows_V, word, [&](std::size_t stage) -> Vector<double> {
-      return of_stage_[stage].gV[word] * u_.col(static_cast<Index>(stage));
-    });
-    form(flow_.begin_K, flow_.rows_KQ, word, [&](std::size_t stage) { return of_stage_[stage].dK.col(word); });
-    form(flow_.begin_Q, flow_.rows_KQ, word, [&](std::size_t stage) { return of_stage_[stage].dQ.col(word); });
+/// sum_j c[j] k_{stages[j]} in a shared word's column.
+Vector<double> FrozenBasis::shared_sum(Matrices which, Index word, std::span<const std::size_t> stages,
+                                       std::span<const double> c) const {
+  Vector<double> vector = Vector<double>::Zero(rows(which));
+  for (std::size_t j = 0; j < c.size(); ++j) {
+    const Stage& of = of_stage_[stages[j]];
+    if (which == V)
+      vector += (c[j] * of.gV[word]) * u_.col(static_cast<Index>(stages[j])).head(vector.size());
+    else
+      vector += c[j] * (which == K ? of.dK : of.dQ).col(word).head(vector.size());
   }
+  return vector;
+}
+
+/// x + sum, or the sum alone, in the shared words' columns, the head and the power.
+void FrozenBasis::form_shared(bool stand_on_x, const Sum& sum, std::span<double> out) const {
+  for (const Matrices which : {V, K, Q})
+    for (Index word = 0; word < shared(); ++word) {
+      Vector<double> vector = shared_sum(which, word, sum.stages, sum.c);
+      const Index begin = begin_shared(which, word);
+      if (stand_on_x) vector += Eigen::Map<const Vector<double>>(x_.data() + begin, vector.size());
+      std::copy(vector.begin(), vector.end(), out.data() + begin);
+    }
   Vector<double> p = Vector<double>::Zero(flow_.rows_V);
   double power = stand_on_x ? x_.back() : 0;
   for (std::size_t j = 0; j < sum.c.size(); ++j) {
@@ -195,10 +197,10 @@ double FrozenBasis::own_error(Index i, std::size_t stage, const Error& error, co
   double largest = 0;
   for (Index row = 0; row < 3 * own; ++row) {
     const std::size_t block = row < own ? 2 : row < 2 * own ? 3 : 1, r = to_size(row);
-    const double length = error.lower.empty() ? tile.first[r] : Norm::damped(tile.first[r], tile.lower[r]);
-    largest = larger(
-        norm.of_vector(norm.blocks()[block], length, std::sqrt(square(*this, row)), std::sqrt(square(next, row))),
-        largest);
+    const double weight = error.lower.empty() ? 1 : Norm::weight(tile.first[r], tile.lower[r]);
+    largest = Norm::larger(norm.of_vector(norm.blocks()[block], weight * tile.first[r], std::sqrt(square(*this, row)),
+                                          std::sqrt(square(next, row))),
+                           largest);
   }
   return largest;
 }
@@ -209,37 +211,21 @@ double FrozenBasis::shared_error(const Error& error, const Norm& norm, std::span
   // The vector that begins at `begin` in the state, and its errors.
   const auto measure = [&](const solvers::Block& block, Index begin, const Vector<double>& first,
                            const Vector<double>& lower) {
-    const double length = error.lower.empty() ? first.norm() : Norm::damped(first.norm(), lower.norm());
+    const double weight = error.lower.empty() ? 1 : Norm::weight(first.norm(), lower.norm());
     const Eigen::Map<const Vector<double>> before(x_.data() + begin, first.size()),
         after(y.data() + begin, first.size());
-    largest = larger(norm.of_vector(block, length, before.norm(), after.norm()), largest);
+    largest = Norm::larger(norm.of_vector(block, weight * first.norm(), before.norm(), after.norm()), largest);
   };
-  const auto sum = [&](std::span<const double> c, Index size, auto term) {
-    Vector<double> vector = Vector<double>::Zero(size);
-    for (std::size_t j = 0; j < c.size(); ++j) vector += c[j] * term(error.sum.stages[j]).head(size);
-    return vector;
-  };
-  const auto measure_columns = [&](std::size_t block, Index begin, Index rows, auto term) {
-    for (Index word = 0; word < shared(); ++word) {
-      const auto of_word = [&](std::size_t stage) -> Vector<double> { return term(of_stage_[stage], stage, word); };
-      measure(norm.blocks()[block], begin + flow_.words.shared_columns[to_size(word)] * rows,
-              sum(error.sum.c, rows, of_word), sum(error.lower, rows, of_word));
-    }
-  };
-  measure_columns(1, flow_.begin_V, flow_.rows_V,
-                  [&](const Stage& of, std::size_t stage, Index word) -> Vector<double> {
-                    return of.gV[word] * u_.col(static_cast<Index>(stage));
-                  });
-  measure_columns(2, flow_.begin_K, flow_.rows_KQ,
-                  [](const Stage& of, std::size_t, Index word) -> Vector<double> { return of.dK.col(word); });
-  measure_columns(3, flow_.begin_Q, flow_.rows_KQ,
-                  [](const Stage& of, std::size_t, Index word) -> Vector<double> { return of.dQ.col(word); });
+  for (const Matrices which : {V, K, Q})
+    for (Index word = 0; word < shared(); ++word)
+      measure(norm.blocks()[1 + which], begin_shared(which, word),
+              shared_sum(which, word, error.sum.stages, error.sum.c),
+              shared_sum(which, word, error.sum.stages, error.lower));
 
   const auto head = [&](std::span<const double> c) {
-    Vector<double> vector = Vector<double>::Zero(flow_.begin_V);
-    flow_.head_derivative(
-        sum(c, flow_.rows_V, [&](std::size_t stage) -> const Vector<double>& { return of_stage_[stage].p; }),
-        {vector.data(), to_size(vector.size())});
+    Vector<double> p = Vector<double>::Zero(flow_.rows_V), vector = Vector<double>::Zero(flow_.begin_V);
+    for (std::size_t j = 0; j < c.size(); ++j) p += c[j] * of_stage_[error.sum.stages[j]].p;
+    flow_.head_derivative(p, {vector.data(), to_size(vector.size())});
     return vector;
   };
   const solvers::Block& block = norm.blocks().front();
@@ -262,7 +248,7 @@ double FrozenBasis::finish(std::size_t stage, double, double scale, const Sum& s
   H(stage, 0) = next.H(0, 0);
   H(stage, 1) = next.H(0, 1);
   u_.col(static_cast<Index>(stage)) = next.u_.col(0);
-  (void)begin(stage, scale, sum);  // their products with the other directions
+  take_gram(stage);
   factorise(stage + 1);
   for_each_sample([&](Index i, Tile& tile, std::size_t item) {
     load(i, x_, tile);
@@ -277,12 +263,12 @@ double FrozenBasis::finish(std::size_t stage, double, double scale, const Sum& s
     coordinates(i, stage, true, sum, tile.Z);
     arrange_gradient(i, scale, tile);
     write_derivative(i, stage, scale, tile);
-    chunks_[item].error = larger(own_error(i, stage, error, norm, next, tile), chunks_[item].error);
+    chunks_[item].error = Norm::larger(own_error(i, stage, error, norm, next, tile), chunks_[item].error);
   });
   next.end(now);
   of_stage_[stage] = next.of_stage_[0];
   double largest = shared_error(error, norm, y);
-  for (const Chunk& chunk : chunks_) largest = larger(chunk.error, largest);
+  for (const Chunk& chunk : chunks_) largest = Norm::larger(chunk.error, largest);
   return largest;
 }
 

@@ -20,7 +20,6 @@ namespace {
 std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
 constexpr std::size_t most_terms = 16;  // of a stage: those of every explicit method here
-constexpr Index most_chunks = 16;       // of samples: enough for the threads of one machine's memory channels
 
 template <class Real>
 Real size_of(const Real& x) {
@@ -54,12 +53,9 @@ TiledGradient<Real>::TiledGradient(const Model<Real>& model, std::span<const Ind
       all_(to_size(model.task().samples())) {
   const Task& task = model.task();
   std::iota(all_.begin(), all_.end(), Index{0});
-  // Every chunk has its own sums for the shared words: no more of them than the words of single samples pay for.
   const Index words_shared = layout_.shared(), pairs_shared = std::ssize(layout_.partners);
   const Index rows = std::max<Index>(rows_V + 2 * rows_KQ, 1);
-  const Index chunks =
-      std::clamp<Index>(layout_.all_own / (8 * (words_shared + pairs_shared / rows + 1)), 1, most_chunks);
-  chunks_.resize(to_size(std::min(chunks, task.samples())));
+  chunks_.resize(to_size(std::min(layout_.chunks(words_shared + pairs_shared / rows), task.samples())));
   const Index padded_V = lanes::padded(rows_V), padded_KQ = lanes::padded(rows_KQ);
   for (Chunk& chunk : chunks_) {
     chunk.p.resize(padded_V);

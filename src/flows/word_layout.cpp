@@ -10,6 +10,8 @@ namespace {
 
 std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
+constexpr Index most_chunks = 16;  // enough for the threads of one machine's memory channels
+
 }  // namespace
 
 WordLayout::WordLayout(const Task& task, const WordPairs& pairs, std::span<const Index> words) {
@@ -67,5 +69,7 @@ WordLayout::WordLayout(const Task& task, const WordPairs& pairs, std::span<const
     samples.push_back(std::move(sample));
   }
 }
+
+Index WordLayout::chunks(Index sums) const { return std::clamp<Index>(all_own / (8 * (sums + 1)), 1, most_chunks); }
 
 }  // namespace gradflow

@@ -25,6 +25,9 @@ struct WordLayout {
   Index most_own = 0, all_own = 0, longest = 0;  ///< of a sample, of all, distinct words of a sample
 
   Index shared() const { return std::ssize(shared_columns); }
+  /// Into how many runs of samples a sum over all is divided, the same whatever the threads. Each run has its own sums
+  /// for the shared words, as large as those of so many words: no more runs than the words of single samples pay for.
+  Index chunks(Index sums) const;
 };
 
 }  // namespace gradflow

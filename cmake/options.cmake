@@ -6,6 +6,8 @@ endif()
 add_library(gradflow_warnings INTERFACE)
 target_compile_options(gradflow_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+  # Clang does not know GCC's pragmas for loops.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-unknown-pragmas>
   # GCC 12 warns of its own headers once they are inlined into ours: AVX-512 intrinsics (GCC bug 105593), std::string (105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized -Wno-uninitialized -Wno-restrict>)
 

@@ -12,6 +12,9 @@ COMMAND = os.environ.get("GRADFLOW_COMMAND", "build/bin/gradflow")
 # The address sanitizer takes 16 TiB of address space, keeps what is freed, and makes everything some times slower.
 SANITIZED = b"__asan_init" in Path(COMMAND).read_bytes()
 
+# Makes a run long enough to be met by anything on the way: most of a second of steps.
+SHORT_STEPS = ["--set", "solver.max_step=" + ("1e-2" if SANITIZED else "1e-3")]
+
 # A small task and its start, for tests that add how it is solved.
 SMALL_PROBLEM = """
 seed = 3

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from command import COMMAND, SMALL_PROBLEM, assert_same, contents, gradflow, within  # noqa: E402
+from command import COMMAND, SHORT_STEPS, SMALL_PROBLEM, assert_same, contents, gradflow, within  # noqa: E402
 
 DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data")
 EXPERIMENT = SMALL_PROBLEM + """[solver]
@@ -25,8 +25,7 @@ records = 20
 states = 3
 checkpoint_seconds = 0.02
 """
-# Some 12,000 steps, most of a second: long enough to be met by misfortune on the way.
-LONG = ["--set", "solver.max_step=1e-3"]
+LONG = SHORT_STEPS  # some 12,000
 
 
 @pytest.fixture

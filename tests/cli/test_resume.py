@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from command import COMMAND, SMALL_PROBLEM, assert_same, contents, gradflow  # noqa: E402
+from command import COMMAND, SHORT_STEPS, SMALL_PROBLEM, assert_same, contents, gradflow  # noqa: E402
 
 EXPERIMENT = SMALL_PROBLEM + """[solver]
 rtol = 1e-9
@@ -29,7 +29,7 @@ crosses = 1e-4
 direction = "down"
 """
 # Some 20,000 steps: a run that lasts until it is killed.
-LONG = ["--set", "solver.max_step=1e-3", "--set", "save.checkpoint_seconds=1e6"]
+LONG = [*SHORT_STEPS, "--set", "save.checkpoint_seconds=1e6"]
 KINDS = {
     "reduced": [],
     "full, fehlberg78, linear clock": ["flow.formulation=full", "solver.method=fehlberg78", "solver.clock=linear",

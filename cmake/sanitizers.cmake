@@ -19,7 +19,7 @@ endif()
 add_compile_options(-fsanitize=${GRADFLOW_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
 add_link_options(-fsanitize=${GRADFLOW_SANITIZERS})
 if(GRADFLOW_SANITIZERS MATCHES "undefined")
-  # A third of the compile time and half of the run time, for what the address sanitizer or the processor (alignment of
-  # vectors) reports anyway as soon as such a pointer is used.
+  # Of a test file's 26.3 s of compiling, null, alignment, object-size and vptr cost 5.5 s, for what the address sanitizer or the
+  # processor (alignment of vectors) mostly reports as soon as such a pointer is used.
   add_compile_options(-fno-sanitize=null,alignment,object-size,vptr,pointer-overflow)
 endif()

@@ -43,7 +43,7 @@ def copy(run, tmp_path):
 
 
 def certificate(path, *more):
-    result = gradflow(path.parent, "certify", path.name, "--json", *more)
+    result = gradflow(path.parent, "certify", path.name, "--json", "--quiet", *more)
     assert result.stderr == ""
     return result.returncode, json.loads(result.stdout)  # one document and nothing else
 
@@ -68,7 +68,7 @@ def test_a_true_run_is_certified(run):
 
 
 def test_text_says_the_same(run):
-    result = gradflow(run.parent, "certify", run.name)
+    result = gradflow(run.parent, "certify", run.name, "--quiet")
     assert result.returncode == 0 and result.stderr == ""
     for part in ("reference: fehlberg78", "classified", "true error", "W_Q", "margin_min", "energy_defect", "crossings hold."):
         assert part in result.stdout

@@ -98,7 +98,7 @@ def runs(tmp_path_factory):
 
 
 def report(path, *options):
-    told = gradflow("phases", path, "--json", *options)
+    told = gradflow("phases", path, "--json", "--quiet", *options)
     assert told.returncode == 0 and told.stderr == "", told.stderr
     return json.loads(told.stdout)
 

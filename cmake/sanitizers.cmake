@@ -10,6 +10,14 @@ function(gradflow_precompile target)
   endif()
 endfunction()
 
+# What calculates is in the libraries, and they alone are worth the time that optimising takes. They are linked first, so that of
+# inline functions which both have theirs are taken.
+function(gradflow_optimise_libraries_only target level)
+  target_compile_options(${target} PRIVATE ${level})
+  target_link_options(${target} PRIVATE
+    LINKER:--whole-archive $<TARGET_FILE:gradflow> $<TARGET_FILE:gradflow_solvers> LINKER:--no-whole-archive)
+endfunction()
+
 if(NOT GRADFLOW_SANITIZERS)
   return()
 endif()

@@ -7,7 +7,9 @@ say how many rows of everything else are whole.
 import contextlib
 import difflib
 import functools
+import os
 import tomllib
+import zlib
 from pathlib import Path
 
 import h5py
@@ -180,6 +182,7 @@ def _opened(path):
     if not h5py.is_hdf5(path):
         with open(path, "rb"):  # where it cannot be read at all, the system says why
             raise NotAGradflowFile(f"'{path}' is not an HDF5 file; gradflow simulate writes one")
+    _check_seal(path)
     with _open_hdf5(path) as file:
         version = file.attrs.get("schema_version")
         if version is None or not ({"t", "run"} <= set(file) or {"flow", "comparison"} <= set(file)):
@@ -188,6 +191,30 @@ def _opened(path):
             raise NotAGradflowFile(f"'{path}' has layout {version}, written by a newer gradflow "
                                    f"({file.attrs.get('version')}); this module reads up to {SCHEMA_VERSION}")
         yield file
+
+
+def _check_seal(path):
+    """A finished file ends with the CRC-32 of its bytes, behind what HDF5 says is its end; whoever opens it for writing
+    removes that."""
+    mark = b"gradflow CRC-32 "
+    with open(path, "rb") as file:
+        head = file.read(36)
+        sealed = file.seek(0, os.SEEK_END) - len(mark) - 8
+        if sealed < len(head):
+            return
+        file.seek(sealed)
+        seal = file.read()
+        ends_here = head[8] in (2, 3) and int.from_bytes(head[28:36], "little") == sealed  # superblock of version 2 or 3
+        if not (seal.startswith(mark) or ends_here):
+            return
+        crc, left = 0, sealed
+        file.seek(0)
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
+            crc, left = zlib.crc32(block, crc), left - len(block)
+        file.seek(sealed)
+        if file.read() == seal != mark + b"%08x" % crc:  # and nobody has begun to write meanwhile
+            raise GradflowError(f"'{path}' is damaged: its bytes are not those with which it was finished (the checksum at "
+                                "its end is another). Use another copy of it, or make it again")
 
 
 def _open_hdf5(path):

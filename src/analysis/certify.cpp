@@ -109,7 +109,7 @@ Trajectory follow(const Problem& problem, const solvers::SolveOptions<double>& o
 }
 
 /// The run's crossings up to `end` as a solver would tell them: `event` counts the events that apply.
-Crossings run_crossings(const RunReader& run, const Problem& problem, double end,
+Crossings run_crossings(const RunReader& run, const std::string& file, const Problem& problem, double end,
                         std::vector<solvers::ErrorBar<double>>& bars) {
   std::vector<solvers::Index> row_to_event;
   solvers::Index count = 0;
@@ -118,7 +118,8 @@ Crossings run_crossings(const RunReader& run, const Problem& problem, double end
   for (const trajectory::Crossing& c : run.crossings()) {
     if (c.t > end) continue;
     if (c.event < 0 || c.event >= std::ssize(row_to_event))
-      throw FileError(fmt::format("events/crossings/event: there is no event {}; the file is damaged", c.event));
+      throw FileError(
+          fmt::format("{}: events/crossings/event: is damaged: its settings have no event {}", file, c.event));
     crossings.push_back({.event = row_to_event[static_cast<std::size_t>(c.event)],
                          .t = c.t,
                          .tau = problem.clock.tau(c.t),
@@ -147,8 +148,9 @@ void drop_beyond(Crossings& crossings, double end, const Crossings& own,
   crossings = std::move(kept);
 }
 
-std::vector<QuantityError> observable_errors(const RunReader& run, const Problem& problem, std::size_t records,
-                                             const Trajectory& reference, const Trajectory& check) {
+std::vector<QuantityError> observable_errors(const RunReader& run, const std::string& file, const Problem& problem,
+                                             std::size_t records, const Trajectory& reference,
+                                             const Trajectory& check) {
   std::vector<QuantityError> result;
   const std::vector<std::string> recorded = run.observables();  // those that the version had which wrote the file
   std::size_t place = 0;
@@ -160,7 +162,7 @@ std::vector<QuantityError> observable_errors(const RunReader& run, const Problem
     }
     const trajectory::Values values = run.observable(row->name);
     if (values.values.size() < records * count)
-      throw FileError(fmt::format("{}: has {} values at {} records, but must have {} each", row->name,
+      throw FileError(fmt::format("{}: {}: has {} values at {} records, but must have {} each", file, row->name,
                                   values.values.size(), records, count));
     QuantityError quantity{row->name, {}, {}, {}};
     for (std::size_t i = 0; i < records; ++i) {
@@ -176,8 +178,8 @@ std::vector<QuantityError> observable_errors(const RunReader& run, const Problem
   return result;
 }
 
-std::vector<QuantityError> state_errors(const RunReader& run, const Problem& problem, std::size_t snapshots,
-                                        const Trajectory& reference, const Trajectory& check) {
+std::vector<QuantityError> state_errors(const RunReader& run, const std::string& file, const Problem& problem,
+                                        std::size_t snapshots, const Trajectory& reference, const Trajectory& check) {
   std::vector<QuantityError> result;
   const trajectory::Series series = state_series(*problem.flow);
   for (std::size_t column = 0; column < state_columns(*problem.flow); ++column)
@@ -188,8 +190,8 @@ std::vector<QuantityError> state_errors(const RunReader& run, const Problem& pro
     for (std::size_t column = 0; column < result.size(); ++column) {
       const Row own = run.state(result[column].name, static_cast<std::int64_t>(i)).values;
       if (own.size() != better[column].size())
-        throw FileError(fmt::format("states/{}: has {} values a snapshot, but must have {}", result[column].name,
-                                    own.size(), better[column].size()));
+        throw FileError(fmt::format("{}: states/{}: has {} values a snapshot, but must have {}", file,
+                                    result[column].name, own.size(), better[column].size()));
       result[column].error.push_back(distance(own, better[column]));
       result[column].size.push_back(length(better[column]));
       result[column].uncertainty.push_back(distance(better[column], other[column]));
@@ -317,7 +319,7 @@ CertifyReport certify(const std::filesystem::path& file, bool ladder, Listener& 
   const double end = stopped ? problem.clock.time(problem.clock.tau(report.t_end) + beyond) : report.t_end;
   const Plan plan(report.record_t, report.state_t);
   std::vector<solvers::ErrorBar<double>> bars;
-  const Crossings own = run_crossings(run, problem, report.t_end, bars);
+  const Crossings own = run_crossings(run, file.string(), problem, report.t_end, bars);
   const auto solve_to_end = [&](const solvers::SolveOptions<double>& options, const char* name) {
     Trajectory result = follow(problem, options, end, plan, name, listener);
     if (!result.report.reached_target())
@@ -329,8 +331,8 @@ CertifyReport certify(const std::filesystem::path& file, bool ladder, Listener& 
   const Trajectory reference = solve_to_end(report.reference, "reference"), check = solve_to_end(report.check, "check");
   report.reference_report = reference.report;
   report.check_report = check.report;
-  report.observables = observable_errors(run, problem, report.record_t.size(), reference, check);
-  report.states = state_errors(run, problem, report.state_t.size(), reference, check);
+  report.observables = observable_errors(run, file.string(), problem, report.record_t.size(), reference, check);
+  report.states = state_errors(run, file.string(), problem, report.state_t.size(), reference, check);
   report.monitors = monitors(run, report.state_t.size());
   report.events = by_event(problem, solvers::certify_crossings(own, bars, reference.crossings, check.crossings));
   if (!ladder) return report;

@@ -131,6 +131,7 @@ std::vector<Crossing> RunReader::crossings() const {
   std::vector<std::vector<double>> extra;
   for (const std::string& name : crossing_values()) extra.push_back(grown.read(name));
   std::vector<Crossing> result;
+  const std::int64_t events = std::ssize(this->events());
   for (std::size_t i = 0; i < grown.t().size(); ++i) {
     const auto integer = [&](std::size_t c) {
       // Every whole number of a sound file is small; another one no integer could hold.
@@ -150,6 +151,11 @@ std::vector<Crossing> RunReader::crossings() const {
                       .values = {},
                       .clock_time = own[5][i],
                       .local_error = own[6][i]};
+    if (crossing.event < 0 || crossing.event >= events)
+      grown.open(names::crossing[0].name)
+          .place()
+          .fail(fmt::format("is damaged: row {} (from 0) is of event {}, but there are the events 0 to {}", i,
+                            crossing.event, events - 1));
     for (const auto& values : extra) crossing.values.push_back(values[i]);
     result.push_back(std::move(crossing));
   }

@@ -1,6 +1,7 @@
 """The reader against xarray's own reading and the command's documents; on files killed, being written, cut and foreign."""
 import itertools
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -170,6 +171,17 @@ def test_what_is_no_run_says_so(run_file, comparison_file, folder, tmp_path):
     (tmp_path / "torn.h5").write_bytes(run_file.read_bytes()[:3000])
     with pytest.raises(gradflow.GradflowError, match="cannot be opened as HDF5"):
         gradflow.open_run(tmp_path / "torn.h5")
+
+
+def test_a_damaged_file_is_an_error(run_file, comparison_file, tmp_path):
+    draw, path = random.Random(3), tmp_path / "damaged.h5"
+    for whole in (run_file.read_bytes(), comparison_file.read_bytes()):
+        for place in [len(whole) - 1, len(whole) - 20, *(draw.randrange(len(whole)) for _ in range(30))]:
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << draw.randrange(8)]) + whole[place + 1:])
+            with pytest.raises(gradflow.GradflowError):
+                gradflow.open_file(path)
+        path.write_bytes(whole)
+        gradflow.open_file(path)
 
 
 def test_settings_reach_the_run(folder, tmp_path):

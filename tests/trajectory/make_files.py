@@ -91,4 +91,5 @@ changed("unwritten.h5", lambda f: [data.resize(data.shape[0] + 3, axis=0) for da
 changed("short_summary.h5", lambda f: replace(f["events/summary"], "ups", np.array([1])))
 changed("no_message.h5", lambda f: replace(f["run"], "message", np.zeros(0, "S8")))
 changed("unknown_crossing.h5", lambda f: f["events/crossings/event"].write_direct(np.array([2**62, 0])))
+changed("crossing_of_nothing.h5", lambda f: f["events/crossings/event"].write_direct(np.array([0, -1])))
 changed("earlier.h5", lambda f: f.attrs.modify("schema_version", 0))

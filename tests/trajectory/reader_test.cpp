@@ -99,6 +99,9 @@ TEST_F(Files, RunReaderSaysWhatIsWrongWithAPart) {
         "events/crossings/event: is damaged: row 0 (from 0) must be a number of an event, a sign or a flag; it is "
         "4.6116860184",
         [](auto path) { RunReader(path).crossings(); });
+  fails("crossing_of_nothing.h5",
+        "events/crossings/event: is damaged: row 1 (from 0) is of event -1, but there are the events 0 to ",
+        [](auto path) { RunReader(path).crossings(); });
   fails("array_outcome.h5", "run/outcome: must be a single value", [](auto path) { RunReader(path).end(); });
   fails("short_summary.h5", "events/summary/ups: is damaged", [](auto path) { RunReader(path).summary(); });
 }

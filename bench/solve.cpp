@@ -8,6 +8,10 @@
 #include "problem.hpp"
 #include "stopwatch.hpp"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace {
 
 using namespace gradflow;
@@ -75,6 +79,11 @@ bool solve(const std::filesystem::path& path, bench::Problem problem, double unt
 }  // namespace
 
 int main(int argc, char** argv) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // as the command does
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 16 << 20);
+#endif
   std::string experiment, out, problem_file;
   double until = 1;
   solvers::SolveOptions<double> options;

@@ -98,9 +98,7 @@ void FrozenBasis::load(Index i, std::span<const double> x, Tile& tile) const {
   const Sample& sample = this->sample(i);
   const auto pointer = [&](Index begin, Index rows, Index column, auto&& copy) -> const double* {
     const double* const from = x.data() + begin + column * rows;
-    const bool whole =
-        rows % lanes::stride == 0 && reinterpret_cast<std::uintptr_t>(from) % alignof(lanes::Lane<double>) == 0;
-    return whole ? from : std::copy_n(from, rows, copy.data()) - rows;
+    return rows % lanes::stride == 0 ? from : std::copy_n(from, rows, copy.data()) - rows;
   };
   for (Index a = 0; a < sample.own; ++a) {
     const Index column = sample.columns[to_size(a)];

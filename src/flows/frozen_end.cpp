@@ -15,6 +15,9 @@
 namespace gradflow {
 namespace {
 
+using In = lanes::Rows<const double>;
+using Out = lanes::Rows<double>;
+
 std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
 /// A copy past the caches: what is written is not read again before all else has been.
@@ -47,8 +50,7 @@ Matrix<double> triangular_root(const Matrix<double>& vectors) {
     const double length = Q.col(j).norm();
     for (int round = 0; round < 2; ++round) {
       lanes::dots<double>(&q, 0, 1, columns.data(), 0, j, Q.rows(), 1.0, along.data(), n);
-      lanes::sums<double>(along.data(), 0, 1, 0, 1, columns.data(), 0, j, Q.rows(),
-                          [&](Index, Index r, const auto& lane) { Q.col(j).segment<lanes::width>(r).array() -= lane; });
+      lanes::sums<double>({along.data(), 0, 1}, 1, j, columns.data(), Q.rows(), -1.0, Out{Q.col(j).data(), 0}, true);
       for (Index i = 0; i < j; ++i) R(i, j) += along[to_size(i)];
     }
     const double rest = Q.col(j).norm();
@@ -73,10 +75,8 @@ void FrozenBasis::form_own(Index i, bool stand_on_x, const Sum& sum, std::span<d
   for (Index h = 0; h < at.directions(stages) - 2 * own; ++h)
     tile.basis.push_back(H_.col(sets_[at.set].in_all[to_size(h)]).data());
   // Column by column into the state, which is written faster that way than in as many places at once.
-  lanes::mixtures<double>(tile.Z.data(), at.padded, at.padded, tile.basis.data(), at.directions(stages), padded_KQ_,
-                          [&](Index column, Index r, const auto& lane) {
-                            Eigen::Map<lanes::Lane<double>, Eigen::AlignedMax>(&tile.formed(r, column)) = lane;
-                          });
+  lanes::sums<double>({tile.Z.data(), 1, at.padded}, at.padded, at.directions(stages), tile.basis.data(), padded_KQ_,
+                      1.0, Out{tile.formed.data(), tile.formed.rows()}, false);
   for (Index kind = 0; kind < 2; ++kind)
     for (Index a = 0; a < own; ++a) {
       const Index rows = flow_.rows_KQ;
@@ -162,16 +162,16 @@ void FrozenBasis::lengths(Index i, std::size_t stages, const Sum& sum, Tile& til
               rows = root_H_.rows();
   coordinates(i, stages, false, sum, tile.Z);
   double *const Z = tile.Z.data(), *const T = tile.T.data(), *const Y = tile.product.data();
-  lanes::product<double>(numbers(at.gram_B), all, 1, own, own, Z, ld, ld, 1.0, T, ld, false);
-  lanes::product<double>(numbers(at.gram_B) + own, all, 1, own, H, Z + own * ld, ld, ld, 2.0, T, ld, true);
-  lanes::product<double>(set.root.data(), set.root.cols(), 1, rows, H, Z + own * ld, ld, ld, 1.0, Y, ld, false);
-  for (Index from = 0; from < ld; from += lanes::width) {
-    lanes::Lane<double> square = lanes::Lane<double>::Zero();
-    for (Index t = 0; t < own; ++t) square += lanes::load(Z + t * ld + from) * lanes::load(T + t * ld + from);
-    for (Index r = 0; r < rows; ++r) square += lanes::load(Y + r * ld + from).square();
-    // Rounding may leave less than nothing; a NaN stays.
-    Eigen::Map<lanes::Lane<double>, Eigen::AlignedMax>(T + from) = (square < 0).select(0.0, square).sqrt();
-  }
+  lanes::sums<double>({numbers(at.gram_B), all, 1}, own, own, In{Z, ld}, ld, 1.0, Out{T, ld}, false);
+  lanes::sums<double>({numbers(at.gram_B) + own, all, 1}, own, H, In{Z + own * ld, ld}, ld, 2.0, Out{T, ld}, true);
+  lanes::sums<double>({set.root.data(), set.root.cols(), 1}, rows, H, In{Z + own * ld, ld}, ld, 1.0, Out{Y, ld}, false);
+  using Numbers = Eigen::Map<Eigen::ArrayXd>;
+  Numbers square(T, ld);  // of the first row of T, where the lengths go
+  square *= Numbers(Z, ld);
+  for (Index t = 1; t < own; ++t) square += Numbers(Z + t * ld, ld) * Numbers(T + t * ld, ld);
+  for (Index r = 0; r < rows; ++r) square += Numbers(Y + r * ld, ld).square();
+  // Rounding may leave less than nothing; a NaN stays.
+  square = (square < 0).select(0.0, square).sqrt();
   out.resize(to_size(3 * at.own));
   std::copy_n(T, at.own, out.begin());
   std::copy_n(T + at.queries, at.own, out.begin() + at.own);

@@ -8,6 +8,9 @@
 namespace gradflow {
 namespace {
 
+using In = lanes::Rows<const double>;
+using Out = lanes::Rows<double>;
+
 std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
@@ -57,14 +60,14 @@ void FrozenBasis::take_products(Index i, std::size_t stage, Tile& tile) const {
               ld = at.padded, all = at.directions(to_size(stages_));
   const double* const Z = tile.Z.data();
   double *const T = tile.T.data(), *const inner = tile.inner.data();
-  lanes::product<double>(numbers(at.gram_B), all, 1, own, own + before, Z, ld, ld, 1.0, T, ld, false);
-  lanes::product<double>(numbers(at.gram_H), own, 1, now, own, Z, ld, ld, 1.0, T + own * ld, ld, false);
-  lanes::product<double>(set.gram.data(), set.gram.cols(), 1, now, before, Z + own * ld, ld, ld, 1.0, T + own * ld, ld,
-                         true);
+  lanes::sums<double>({numbers(at.gram_B), all, 1}, own, own + before, In{Z, ld}, ld, 1.0, Out{T, ld}, false);
+  lanes::sums<double>({numbers(at.gram_H), own, 1}, now, own, In{Z, ld}, ld, 1.0, Out{T + own * ld, ld}, false);
+  lanes::sums<double>({set.gram.data(), set.gram.cols(), 1}, now, before, In{Z + own * ld, ld}, ld, 1.0,
+                      Out{T + own * ld, ld}, true);
   const Index q = at.queries, aligned = q / lanes::width * lanes::width;
-  lanes::product<double>(Z, 1, ld, at.own, own + before, T, ld, ld, 1.0, inner, ld, false);
-  lanes::product<double>(Z + q, 1, ld, at.own, own + before, T + aligned, ld, ld - aligned, 1.0,
-                         inner + q * ld + aligned, ld, false);
+  lanes::sums<double>({Z, 1, ld}, at.own, own + before, In{T, ld}, ld, 1.0, Out{inner, ld}, false);
+  lanes::sums<double>({Z + q, 1, ld}, at.own, own + before, In{T + aligned, ld}, ld - aligned, 1.0,
+                      Out{inner + q * ld + aligned, ld}, false);
 }
 
 /// From the coordinates Z at the stage's point and the columns B, V(0): the values in tile.G, the scores in tile.P.
@@ -104,8 +107,7 @@ void FrozenBasis::take_gradient(Index i, const Now& now, Tile& tile, Chunk& chun
       gV(tile.gV.data(), G.size());
   const double y = flow_.model.task().label(i), F = attend<double>(sample.counts, G, P, h);
   coefficients<double>(y * residual<double>(y * F) / static_cast<double>(places_.size()), sample.counts, G, h, P, gV);
-  lanes::sums<double>(gV.data(), 0, 1, 0, 1, tile.values.data(), 0, own, padded_V_,
-                      [&](Index, Index r, const auto& lane) { chunk.p.segment<lanes::width>(r).array() += lane; });
+  lanes::sums<double>({gV.data(), 0, 1}, 1, own, tile.values.data(), padded_V_, 1.0, Out{chunk.p.data(), 0}, true);
   for (Index a = 0; a < own; ++a) chunk.V += gV[to_size(a)] * gV[to_size(a)];
   for (std::size_t j = 0; j < now.sum.c.size(); ++j) {
     const double* const gV_before = numbers(at.gV[now.sum.stages[j]]);
@@ -160,10 +162,10 @@ void FrozenBasis::write_derivative(Index i, std::size_t stage, double scale, Til
   const double* const Z = tile.Z.data();
   double* const D = numbers(at.derivatives[stage]);
   if (q0 % lanes::width == 0) {  // keys from queries alone, and queries from keys
-    lanes::product<double>(Z + q0, ld, 1, directions, own, g + q0 * ld_g, ld_g, q0, 1.0, D, ld, false);
-    lanes::product<double>(Z, ld, 1, directions, own, g + q0, ld_g, ld - q0, 1.0, D + q0, ld, false);
+    lanes::sums<double>({Z + q0, ld, 1}, directions, own, In{g + q0 * ld_g, ld_g}, q0, 1.0, Out{D, ld}, false);
+    lanes::sums<double>({Z, ld, 1}, directions, own, In{g + q0, ld_g}, ld - q0, 1.0, Out{D + q0, ld}, false);
   } else {
-    lanes::product<double>(Z, ld, 1, directions, q0 + own, g, ld_g, ld, 1.0, D, ld, false);
+    lanes::sums<double>({Z, ld, 1}, directions, q0 + own, In{g, ld_g}, ld, 1.0, Out{D, ld}, false);
   }
   double* const here = D + directions * ld;  // the stage's own directions
   std::fill_n(here, 2 * s * ld, 0.0);
@@ -183,17 +185,14 @@ void FrozenBasis::add_to_shared(Index i, std::size_t stage, Tile& tile, Chunk& c
   const Index own = at.own, s = at.shared, padded = lanes::whole(2 * s), directions = at.directions(stage);
   if (own == 0 || s == 0) return;
   double* const W = tile.W.data();
-  lanes::product<double>(tile.Z.data(), at.padded, 1, directions, at.queries + own, tile.g.data() + at.padded,
-                         at.padded + padded, padded, 1.0, W, padded, false);
+  lanes::sums<double>({tile.Z.data(), at.padded, 1}, directions, at.queries + own,
+                      In{tile.g.data() + at.padded, at.padded + padded}, padded, 1.0, Out{W, padded}, false);
   std::array<double*, 2 * most_shared> to;
   for (Index a = 0; a < s; ++a) {
     to[to_size(a)] = chunk.dK.col(sample.shared[to_size(a)]).data();
     to[to_size(s + a)] = chunk.dQ.col(sample.shared[to_size(a)]).data();
   }
-  lanes::sums<double>(W, 1, padded, 0, 2 * s, tile.B.data(), 0, 2 * own, padded_KQ_,
-                      [&](Index row, Index r, const auto& lane) {
-                        Eigen::Map<lanes::Lane<double>, Eigen::AlignedMax>(to[to_size(row)] + r) += lane;
-                      });
+  lanes::sums<double>({W, 1, padded}, 2 * s, 2 * own, tile.B.data(), padded_KQ_, 1.0, to.data(), true);
   for (Index h = 0; h < directions - 2 * own; ++h) {
     const double* const row = W + (2 * own + h) * padded;
     const Index from = sets_[at.set].in_all[to_size(h)];
@@ -224,10 +223,8 @@ void FrozenBasis::add_power(Index i, std::size_t stage, Tile& tile, Chunk& chunk
     std::fill_n(g, l * n, 0.0);
     for (Index row = 0; row < l; ++row)
       for (Index column = 0; column < own; ++column) g[row * n + column] = P[row * by_row + column * by_column];
-    lanes::product<double>(gram, l, 1, l, l, g, n, n, 1.0, product, n, false);
-    lanes::Lane<double> sum = lanes::Lane<double>::Zero();
-    for (Index r = 0; r < l * n; r += lanes::width) sum += lanes::load(g + r) * lanes::load(product + r);
-    return sum.sum();
+    lanes::sums<double>({gram, l, 1}, l, l, In{g, n}, n, 1.0, Out{product, n}, false);
+    return Eigen::Map<const Vector<double>>(g, l * n).dot(Eigen::Map<const Vector<double>>(product, l * n));
   };
   chunk.K += squares(at.queries, 1, l, 1);
   chunk.Q += squares(0, 0, 1, l);

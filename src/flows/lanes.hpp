@@ -1,16 +1,18 @@
 #pragma once
-#include <Eigen/Core>
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
 namespace gradflow {
 
-/// Small products of vectors that stand in one tile of memory: aligned, and padded with zeros to whole strides. Block
-/// by block in registers, so that each number loaded serves several multiplications.
+/// Small products of vectors that stand in one tile of memory, padded with zeros to whole strides. Block by block in
+/// registers, so that each number loaded serves several multiplications.
 namespace lanes {
 
-using Index = Eigen::Index;
+using Index = std::ptrdiff_t;
 
 inline constexpr Index width = 8, stride = 2 * width;
 
@@ -20,193 +22,217 @@ constexpr Index whole(Index n) { return (n + width - 1) / width * width; }
 /// The length of a vector of n numbers with its padding.
 constexpr Index padded(Index n) { return (n + stride - 1) / stride * stride; }
 
+// A call would take a packet out of its register.
+#define GRADFLOW_INLINE __attribute__((always_inline))
+
+/// What a register holds, how many of them make a block of sums in flight, and of inner products.
 template <class Real>
-using Lane = Eigen::Array<Real, width, 1>;
+struct Machine {
+  using Packet = Real;
+  static constexpr int size = 1, rows = 2, wide = 2, columns = 2;
+};
+template <>
+struct Machine<double> {
+#if defined(__AVX512F__)  // 32 registers
+  static constexpr int size = 8, rows = 6, wide = 4, columns = 4;
+#elif defined(__AVX__)  // 16
+  static constexpr int size = 4, rows = 4, wide = 3, columns = 3;
+#else
+  static constexpr int size = 2, rows = 4, wide = 3, columns = 3;
+#endif
+  using Packet [[gnu::vector_size(size * sizeof(double))]] = double;
+};
+template <class Real>
+using Packet = typename Machine<Real>::Packet;
 
 template <class Real>
-Lane<Real> load(const Real* from) {
-  return Eigen::Map<const Lane<Real>, Eigen::AlignedMax>(from);
+GRADFLOW_INLINE inline Packet<Real> load(const Real* from) {
+  if constexpr (Machine<Real>::size == 1) {
+    return *from;
+  } else {
+    Packet<Real> packet;
+    std::memcpy(&packet, from, sizeof packet);
+    return packet;
+  }
 }
 
-/// The sums of eight lanes, as a lane.
 template <class Real>
-[[gnu::always_inline]] inline Lane<Real> sums_of(const Lane<Real>* lanes) {
-  if constexpr (std::is_same_v<Real, double>) {  // three rounds of pairwise sums instead of eight times three
-    using Packed = double __attribute__((vector_size(sizeof(double) * width)));
-    Packed v[width], pairs[4], fours[2];
-    for (int i = 0; i < width; ++i) std::memcpy(&v[i], lanes[i].data(), sizeof(Packed));
+GRADFLOW_INLINE inline void store(const Packet<Real>& packet, Real* to) {
+  if constexpr (Machine<Real>::size == 1)
+    *to = packet;
+  else
+    std::memcpy(to, &packet, sizeof packet);
+}
+
+/// The sums of as many packets as one has numbers, as a packet: pairwise, in rounds that serve them all.
+template <class Real>
+GRADFLOW_INLINE inline Packet<Real> sums_of(const Packet<Real>* v) {
+  if constexpr (Machine<Real>::size == 1) {
+    return v[0];
+  } else if constexpr (Machine<Real>::size == 2) {
+    return __builtin_shufflevector(v[0], v[1], 0, 2) + __builtin_shufflevector(v[0], v[1], 1, 3);
+  } else if constexpr (Machine<Real>::size == 4) {
+    const Packet<Real> pairs[] = {
+        __builtin_shufflevector(v[0], v[1], 0, 4, 2, 6) + __builtin_shufflevector(v[0], v[1], 1, 5, 3, 7),
+        __builtin_shufflevector(v[2], v[3], 0, 4, 2, 6) + __builtin_shufflevector(v[2], v[3], 1, 5, 3, 7)};
+    return __builtin_shufflevector(pairs[0], pairs[1], 0, 1, 4, 5) +
+           __builtin_shufflevector(pairs[0], pairs[1], 2, 3, 6, 7);
+  } else {
+    Packet<Real> pairs[4], fours[2];
     for (int i = 0; i < 4; ++i)
       pairs[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
                  __builtin_shufflevector(v[2 * i], v[2 * i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
     for (int i = 0; i < 2; ++i)
       fours[i] = __builtin_shufflevector(pairs[2 * i], pairs[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
                  __builtin_shufflevector(pairs[2 * i], pairs[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
-    const Packed all = __builtin_shufflevector(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) +
-                       __builtin_shufflevector(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15);
-    Lane<Real> result;
-    std::memcpy(result.data(), &all, sizeof(all));
-    return result;
-  } else {
-    Lane<Real> result;
-    for (int i = 0; i < width; ++i) result[i] = lanes[i].sum();
-    return result;
+    return __builtin_shufflevector(fours[0], fours[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+           __builtin_shufflevector(fours[0], fours[1], 4, 5, 6, 7, 12, 13, 14, 15);
   }
 }
 
-/// visit(at, size) with sizes known to the compiler, 4 as long as there are so many left, then 2 and 1.
-template <class Visit>
-void in_blocks(Index from, Index to, Visit visit) {
-  while (from < to) {
-    const Index left = to - from;
-    if (left >= 4) {
-      visit(from, std::integral_constant<int, 4>());
-      from += 4;
-    } else if (left >= 2) {
-      visit(from, std::integral_constant<int, 2>());
-      from += 2;
-    } else {
-      visit(from, std::integral_constant<int, 1>());
-      from += 1;
+/// visit(0), ..., visit(count - 1), unrolled, so that an array indexed by it can live in registers.
+template <int count, class Visit>
+GRADFLOW_INLINE inline void unrolled(Visit visit) {
+  [&]<int... i>(std::integer_sequence<int, i...>) GRADFLOW_INLINE { (visit(std::integral_constant<int, i>()), ...); }
+  (std::make_integer_sequence<int, count>());
+}
+
+/// visit(at, size) for [0, count) in pieces of at most `most`, whose sizes the compiler knows; the last two share what
+/// is left.
+template <int most, class Visit>
+GRADFLOW_INLINE inline void in_pieces(Index count, Visit visit) {
+  for (Index at = 0, size; at < count; at += size) {
+    const Index left = count - at;
+    size = left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
+    [&]<int... sizes>(std::integer_sequence<int, sizes...>) {
+      (void)((size == sizes + 1 && (visit(at, std::integral_constant<int, sizes + 1>()), true)) || ...);
     }
+    (std::make_integer_sequence<int, most>());
   }
+}
+
+/// A block of the inner products below.
+template <int I, int J, class Real>
+void dot_block(const Real* const* a, const Real* const* b, Index n, const Real& scale, Real* out, Index ld) {
+  constexpr int size = Machine<Real>::size;
+  constexpr int at_once = I * J > 4 ? 1 : 2;  // enough sums in flight to hide the latency of each
+  constexpr int all = (I * J + size - 1) / size * size;
+  Packet<Real> sum[at_once][all];
+  unrolled<at_once * all>([&](auto e) GRADFLOW_INLINE { sum[e / all][e % all] = Packet<Real>{}; });
+  for (Index r = 0; r < n; r += at_once * size)
+    unrolled<at_once>([&](auto s) GRADFLOW_INLINE {
+      Packet<Real> y[J];
+      unrolled<J>([&](auto j) GRADFLOW_INLINE { y[j] = load(b[j] + r + s * size); });
+      unrolled<I>([&](auto i) GRADFLOW_INLINE {
+        const Packet<Real> x = load(a[i] + r + s * size);
+        unrolled<J>([&](auto j) GRADFLOW_INLINE { sum[s][i * J + j] += x * y[j]; });
+      });
+    });
+  if constexpr (at_once == 2) unrolled<I * J>([&](auto e) GRADFLOW_INLINE { sum[0][e] += sum[1][e]; });
+  std::array<Real, all> values;
+  unrolled<all / size>([&](auto block) GRADFLOW_INLINE {
+    store<Real>(scale * sums_of<Real>(&sum[0][block * size]), values.data() + block * size);
+  });
+  for (int i = 0; i < I; ++i) std::copy_n(values.data() + i * J, J, out + i * ld);
 }
 
 /// out[i ld + j] = scale a_i . b_j, for the vectors a_i, b_j of padded length n that stand at a[i] and b[j].
 template <class Real>
 void dots(const Real* const* a, Index from_a, Index to_a, const Real* const* b, Index from_b, Index to_b, Index n,
           const Real& scale, Real* out, Index ld) {
-  in_blocks(from_a, to_a, [&](Index i0, auto rows) {
-    in_blocks(from_b, to_b, [&](Index j0, auto columns) {
-      constexpr int I = rows(), J = columns();
-      constexpr int at_once = I * J > 4 ? 1 : 2;  // lanes: enough sums in flight to hide the latency of each
-      Lane<Real> sum[I][J][at_once];
-      for (auto& row : sum)
-        for (auto& entry : row)
-          for (Lane<Real>& lane : entry) lane.setZero();
-      for (Index r = 0; r < n; r += at_once * width)
-        for (int s = 0; s < at_once; ++s) {
-          Lane<Real> y[J];
-          for (int j = 0; j < J; ++j) y[j] = load(b[j0 + j] + r + s * width);
-          for (int i = 0; i < I; ++i) {
-            const Lane<Real> x = load(a[i0 + i] + r + s * width);
-            for (int j = 0; j < J; ++j) sum[i][j][s] += x * y[j];
-          }
-        }
-      if constexpr (I * J % width == 0) {
-        Lane<Real>* const all = &sum[0][0][0];
-        for (int from = 0; from < I * J; from += width) {
-          const Lane<Real> eight = scale * sums_of<Real>(all + from);
-          for (int e = 0; e < width; ++e) out[(i0 + (from + e) / J) * ld + j0 + (from + e) % J] = eight[e];
-        }
-      } else {
-        for (int i = 0; i < I; ++i)
-          for (int j = 0; j < J; ++j) {
-            if constexpr (at_once == 2) sum[i][j][0] += sum[i][j][1];
-            out[(i0 + i) * ld + j0 + j] = scale * sum[i][j][0].sum();
-          }
-      }
+  in_pieces<Machine<Real>::rows>(to_a - from_a, [&](Index i, auto rows) {
+    in_pieces<Machine<Real>::columns>(to_b - from_b, [&](Index j, auto columns) {
+      dot_block<rows(), columns()>(a + from_a + i, b + from_b + j, n, scale, out + (from_a + i) * ld + from_b + j, ld);
     });
   });
 }
 
-/// The sums below for I rows from i0 on, at `lanes` lanes from r on.
-template <int I, int lanes, class Real, class Store>
-[[gnu::always_inline]] inline void strip(const Real* g, Index by_i, Index by_j, Index i0, const Real* const* b,
-                                         Index from_b, Index to_b, Index r, Store& store) {
-  Lane<Real> sum[I][lanes];
-  for (auto& row : sum)
-    for (Lane<Real>& lane : row) lane.setZero();
-  for (Index j = from_b; j < to_b; ++j) {
-    Lane<Real> x[lanes];
-    for (int s = 0; s < lanes; ++s) x[s] = load(b[j] + r + s * width);
-    for (int i = 0; i < I; ++i) {
-      const Real& weight = g[(i0 + i) * by_i + j * by_j];
-      for (int s = 0; s < lanes; ++s) sum[i][s] += weight * x[s];
-    }
-  }
-  for (int i = 0; i < I; ++i)
-    for (int s = 0; s < lanes; ++s) store(i0 + i, r + s * width, sum[i][s]);
-}
+/// Vectors that stand one after another, `ld` apart.
+template <class Real>
+struct Rows {
+  Real* first;
+  Index ld;
+  GRADFLOW_INLINE Real* operator[](Index i) const { return first + i * ld; }
+};
 
-/// store(i, r, lane) of sum_j g[i by_i + j by_j] b_j at the positions r, ..., r + width - 1, for i in [from, to) and j
-/// in [from_b, to_b).
-template <class Real, class Store>
-void sums(const Real* g, Index by_i, Index by_j, Index from, Index to, const Real* const* b, Index from_b, Index to_b,
-          Index n, Store store) {
-  in_blocks(from, to, [&](Index i0, auto rows) {
-    constexpr int I = rows(), wide = 8 / I;  // eight sums in flight hide the latency of each
-    Index r = 0;
-    for (; r + wide * width <= n; r += wide * width) strip<I, wide>(g, by_i, by_j, i0, b, from_b, to_b, r, store);
-    for (; r < n; r += stride) strip<I, 2>(g, by_i, by_j, i0, b, from_b, to_b, r, store);
+/// One number of each of `sums`' factors: g_ij stands at g[i by_i + j by_j].
+template <class Real>
+struct Factors {
+  const Real* g;
+  Index by_i, by_j;
+
+  Factors from(Index i) const { return {g + i * by_i, by_i, by_j}; }
+};
+
+/// I rows of the sums below, `wide` packets from r on.
+template <int I, int wide, class Real, class In, class Out>
+void sum_block(const Factors<Real>& factors, Index i0, const In& b, Index count, Index r, Index n, const Real& scale,
+               const Out& out, bool add, Packet<Real>* squares) {
+  constexpr int size = Machine<Real>::size;
+  Packet<Real> sum[I][wide];
+  const auto each = [](auto visit) GRADFLOW_INLINE {
+    unrolled<I * wide>([&](auto e) GRADFLOW_INLINE {
+      visit(std::integral_constant<int, e / wide>(), std::integral_constant<int, e % wide>());
+    });
+  };
+  each([&](auto i, auto s) GRADFLOW_INLINE { sum[i][s] = Packet<Real>{}; });
+  const Real* g = factors.g + i0 * factors.by_i;
+  for (Index j = 0; j < count; ++j, g += factors.by_j) {
+    const Real* const from = b[j] + r;
+    Packet<Real> x[wide];
+    unrolled<wide>([&](auto s) GRADFLOW_INLINE { x[s] = load(from + s * size); });
+    each([&](auto i, auto s) GRADFLOW_INLINE { sum[i][s] += g[i * factors.by_i] * x[s]; });
+  }
+  if (squares) each([&](auto i, auto s) GRADFLOW_INLINE { squares[s] += sum[i][s] * sum[i][s]; });
+  if (r + wide * size <= n) {
+    if (add)
+      each([&](auto i, auto s) GRADFLOW_INLINE {
+        Real* const to = out[i0 + i] + r + s * size;
+        store<Real>(load(to) + scale * sum[i][s], to);
+      });
+    else
+      each([&](auto i, auto s) GRADFLOW_INLINE { store<Real>(scale * sum[i][s], out[i0 + i] + r + s * size); });
+    return;
+  }
+  each([&](auto i, auto s) {
+    std::array<Real, size> values;
+    store<Real>(scale * sum[i][s], values.data());
+    const Index at = r + s * size;
+    for (Index e = 0; e < std::min<Index>(size, n - at); ++e) {
+      Real& to = out[i0 + i][at + e];
+      to = add ? Real(to + values[static_cast<std::size_t>(e)]) : values[static_cast<std::size_t>(e)];
+    }
   });
 }
 
-/// `wide` lanes of I rows of the product below.
-template <int I, int wide, class Real>
-[[gnu::always_inline]] inline void product_strip(const Real* a, Index by_i, Index by_t, Index count, const Real* b,
-                                                 Index ld_b, const Real& scale, Real* out, Index ld_out, bool add) {
-  Lane<Real> sum[I][wide];
-  for (auto& row : sum)
-    for (Lane<Real>& lane : row) lane.setZero();
-  for (Index t = 0; t < count; ++t) {
-    Lane<Real> x[wide];
-    for (int s = 0; s < wide; ++s) x[s] = load(b + t * ld_b + s * width);
-    for (int i = 0; i < I; ++i) {
-      const Real& factor = a[i * by_i + t * by_t];
-      for (int s = 0; s < wide; ++s) sum[i][s] += factor * x[s];
-    }
-  }
-  for (int i = 0; i < I; ++i)
-    for (int s = 0; s < wide; ++s) {
-      Eigen::Map<Lane<Real>, Eigen::AlignedMax> to(out + i * ld_out + s * width);
-      if (add)
-        to += scale * sum[i][s];
-      else
-        to = scale * sum[i][s];
-    }
-}
-
-/// out[i ld_out + r] = scale sum_t a[i by_i + t by_t] b[t ld_b + r], or += where it adds, for i in [0, rows), t in
-/// [0, count), r in [0, n); b and `out` begin, and all their rows, at whole lanes, and n is a multiple of `width`.
+/// The squares of all sums, before `scale`, a packet's worth in each.
 template <class Real>
-void product(const Real* a, Index by_i, Index by_t, Index rows, Index count, const Real* b, Index ld_b, Index n,
-             const Real& scale, Real* out, Index ld_out, bool add) {
-  // Eight sums in flight.
-  const auto strip = [&](Index i, Index r, auto size, auto wide) {
-    product_strip<size(), wide()>(a + i * by_i, by_i, by_t, count, b + r, ld_b, scale, out + i * ld_out + r, ld_out,
-                                  add);
-  };
-  Index r = 0;
-  for (; r + 2 * width <= n; r += 2 * width)
-    in_blocks(0, rows, [&](Index i, auto size) { strip(i, r, size, std::integral_constant<int, 2>()); });
-  if (r == n) return;
-  Index i = 0;
-  for (; i + 8 <= rows; i += 8) strip(i, r, std::integral_constant<int, 8>(), std::integral_constant<int, 1>());
-  in_blocks(i, rows, [&](Index at, auto size) { strip(at, r, size, std::integral_constant<int, 1>()); });
+using Squares = std::array<Packet<Real>, Machine<Real>::wide>;
+
+template <class Real>
+Real total(const Squares<Real>& squares) {
+  Real sum = 0;
+  for (const Packet<Real>& packet : squares) {
+    std::array<Real, Machine<Real>::size> values;
+    store<Real>(packet, values.data());
+    for (const Real& value : values) sum += value;
+  }
+  return sum;
 }
 
-/// One lane of I of the vectors below.
-template <int I, class Real, class Store>
-[[gnu::always_inline]] inline void mixture(const Real* g, Index ld, Index i0, const Real* const* b, Index count,
-                                           Index r, Store& store) {
-  Lane<Real> sum[I];
-  for (Lane<Real>& lane : sum) lane.setZero();
-  for (Index j = 0; j < count; ++j) {
-    const Lane<Real> x = load(b[j] + r);
-    for (int i = 0; i < I; ++i) sum[i] += g[j * ld + i0 + i] * x;
-  }
-  for (int i = 0; i < I; ++i) store(i0 + i, r, sum[i]);
-}
-
-/// As `sums` of many vectors b, with g[j ld + i]: lane by lane, so that each b_j is read as few times as may be. `rows`
-/// is a multiple of `width`.
-template <class Real, class Store>
-void mixtures(const Real* g, Index ld, Index rows, const Real* const* b, Index count, Index n, Store store) {
-  for (Index r = 0; r < n; r += width) {
-    Index i = 0;
-    for (; i + 2 * width <= rows; i += 2 * width) mixture<2 * width>(g, ld, i, b, count, r, store);
-    if (i < rows) mixture<width>(g, ld, i, b, count, r, store);
-  }
+/// out_i = scale sum_j g_ij b_j, or += where it adds, for i in [0, rows) and j in [0, count): n numbers of each, the
+/// b_j being padded to whole lanes. b[j] and out[i] say where a vector begins. Few lanes of all rows at a time, so that
+/// of many b_j each is fetched once.
+template <class Real, class In, class Out>
+void sums(const Factors<Real>& factors, Index rows, Index count, const In& b, Index n, const Real& scale,
+          const Out& out, bool add, Squares<Real>* squares = nullptr) {
+  using M = Machine<Real>;
+  in_pieces<M::wide>((n + M::size - 1) / M::size, [&](Index packet, auto wide) {
+    in_pieces<M::rows>(rows, [&](Index i, auto size) {
+      sum_block<size(), wide()>(factors, i, b, count, packet * M::size, n, scale, out, add,
+                                squares ? squares->data() : nullptr);
+    });
+  });
 }
 
 }  // namespace lanes

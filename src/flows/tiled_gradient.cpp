@@ -14,9 +14,6 @@
 namespace gradflow {
 namespace {
 
-// A call would take a lane out of its register.
-#define GRADFLOW_INLINE __attribute__((always_inline))
-
 std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
 constexpr std::size_t most_terms = 16;  // of a stage: those of every explicit method here
@@ -24,21 +21,6 @@ constexpr std::size_t most_terms = 16;  // of a stage: those of every explicit m
 template <class Real>
 Real size_of(const Real& x) {
   return x < 0 ? Real(-x) : x;
-}
-
-template <class Real>
-void put_tail(Real* out, Index size, const lanes::Lane<Real>& lane, const Real& scale, bool add) {
-  for (Index i = 0; i < size; ++i) out[i] = add ? Real(out[i] + scale * lane[i]) : Real(scale * lane[i]);
-}
-
-/// out[r .. r + width) = scale lane, or += where it adds, as far as the vector of `rows` goes.
-template <class Real>
-GRADFLOW_INLINE inline void put(Real* out, Index r, Index rows, const lanes::Lane<Real>& lane, const Real& scale,
-                                bool add) {
-  if (rows - r >= lanes::width && !add)
-    Eigen::Map<lanes::Lane<Real>>(out + r) = scale * lane;
-  else if (rows > r)
-    put_tail(out + r, std::min(lanes::width, rows - r), lane, scale, add);
 }
 
 }  // namespace
@@ -79,9 +61,10 @@ TiledGradient<Real>::TiledGradient(const Model<Real>& model, std::span<const Ind
   tiles_.push_back({.V = Matrix<Real>::Zero(padded_V, layout_.most_own),
                     .K = Matrix<Real>::Zero(padded_KQ, layout_.most_own),
                     .Q = Matrix<Real>::Zero(padded_KQ, layout_.most_own),
-                    .columns_V = {},
+                    .columns_V = std::vector<const Real*>(longest),
                     .columns_K = std::vector<const Real*>(longest),
                     .columns_Q = std::vector<const Real*>(longest),
+                    .out = std::vector<Real*>(longest),
                     .G = std::vector<Real>(longest),
                     .h = std::vector<Real>(longest),
                     .P = std::vector<Real>(longest * longest),
@@ -93,18 +76,17 @@ template <class Real>
 void TiledGradient<Real>::use(std::shared_ptr<solvers::Workers> workers) {
   workers_ = std::move(workers);
   tiles_.resize(static_cast<std::size_t>(workers_->threads()), Tile(tiles_.front()));
-  for (Tile& tile : tiles_) {
-    tile.columns_V.clear();
-    for (Index j = 0; j < tile.V.cols(); ++j) tile.columns_V.push_back(tile.V.col(j).data());
-  }
 }
 
-/// A column of the stage's point, and its copy in the state where that is wanted.
+/// Numbers of the stage's point, and their copy in the state where that is wanted. They stand in `out`, or in the state
+/// itself if that is the point and pads its columns, which have so many rows.
 template <class Real>
-void TiledGradient<Real>::form(const Request& request, Index begin, Index rows, Index column, Real* out) const {
-  const std::size_t at = to_size(begin + column * rows), size = to_size(rows);
-  solvers::combine<Real>(request.at.x.subspan(at, size), request.at.c, request.at.k, {out, size}, at);
+const Real* TiledGradient<Real>::form(const Request& request, Index begin, Index rows, Index size, Real* out) const {
+  const std::size_t at = to_size(begin), count = to_size(size);
+  if (request.at.c.empty() && !request.y && rows % lanes::stride == 0) return request.at.x.data() + at;
+  solvers::combine<Real>(request.at.x.subspan(at, count), request.at.c, request.at.k, {out, count}, at);
   if (request.y) std::copy_n(out, size, request.y + at);
+  return out;
 }
 
 /// W_V' = u gV^T: a column and a row of a term say all of it, so that the terms, which fill most of a stage's memory
@@ -133,8 +115,8 @@ void TiledGradient<Real>::find_factors(const Request& request) const {
 
 /// As `form`, by the factors.
 template <class Real>
-void TiledGradient<Real>::form_V(const Request& request, Index column, Real* out) const {
-  if (factors_.empty()) return form(request, request.begin.V, rows_V_, column, out);
+const Real* TiledGradient<Real>::form_V(const Request& request, Index column, Real* out) const {
+  if (factors_.empty()) return form(request, request.begin.V + column * rows_V_, rows_V_, rows_V_, out);
   const std::size_t at = to_size(request.begin.V + column * rows_V_), size = to_size(rows_V_), terms = factors_.size();
   std::array<Real, most_terms> c;
   std::array<const Real*, most_terms> k;
@@ -146,14 +128,21 @@ void TiledGradient<Real>::form_V(const Request& request, Index column, Real* out
   }
   solvers::combine<Real>(request.at.x.subspan(at, size), {c.data(), terms}, {k.data(), terms}, {out, size});
   if (request.y) std::copy_n(out, size, request.y + at);
+  return out;
 }
 
 template <class Real>
 void TiledGradient<Real>::form_shared(const Request& request, Index word) const {
   const Index column = layout_.shared_columns[to_size(word)];
-  form_V(request, column, V_.col(word).data());
-  form(request, request.begin.K, rows_KQ_, column, K_.col(word).data());
-  form(request, request.begin.Q, rows_KQ_, column, Q_.col(word).data());
+  const auto keep = [](const Real* from, auto&& to) {
+    if (from != to.data()) to = Eigen::Map<const Vector<Real>>(from, to.size());
+  };
+  keep(form_V(request, column, V_.col(word).data()), V_.col(word));
+  const auto form_KQ = [&](Index begin, Matrix<Real>& to) {
+    keep(form(request, begin + column * rows_KQ_, rows_KQ_, rows_KQ_, to.col(word).data()), to.col(word));
+  };
+  form_KQ(request.begin.K, K_);
+  form_KQ(request.begin.Q, Q_);
   const Real *const u = u_.data(), *const v = V_.col(word).data();
   lanes::dots<Real>(&u, 0, 1, &v, 0, 1, u_.size(), Real(1), &G_[word], 1);
 }
@@ -172,26 +161,32 @@ void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weigh
   const Index l = std::ssize(sample.columns), own = sample.own, shared = l - own;
   const std::span<Real> G(tile.G.data(), to_size(l)), h(tile.h.data(), G.size()), P(tile.P.data(), G.size() * G.size()),
       gV(tile.gV.data(), G.size());
-  const Real **const K = tile.columns_K.data(), **const Q = tile.columns_Q.data();
+  const Real **const V = tile.columns_V.data(), **const K = tile.columns_K.data(), **const Q = tile.columns_Q.data();
+  Real** const out = tile.out.data();
+  const Real* const u = u_.data();
   // Matrix by matrix: the columns of a sample's own words mostly stand side by side, and memory is read ahead.
-  for (Index a = 0; a < own; ++a) form_V(request, sample.columns[to_size(a)], tile.V.col(a).data());
-  const auto form_own = [&](Index begin, Matrix<Real>& out) {
-    for (Index a = 0; a < own; ++a) form(request, begin, rows_KQ_, sample.columns[to_size(a)], out.col(a).data());
+  const auto own_columns = [&](auto one) {
+    for (Index a = 0; a < own; ++a) one(a, sample.columns[to_size(a)]);
   };
-  form_own(request.begin.K, tile.K);
-  form_own(request.begin.Q, tile.Q);
-  for (Index a = 0; a < own; ++a) {
-    K[a] = tile.K.col(a).data();
-    Q[a] = tile.Q.col(a).data();
-  }
+  own_columns([&](Index a, Index column) { V[a] = form_V(request, column, tile.V.col(a).data()); });
+  const auto form_KQ = [&](Index begin, Matrix<Real>& columns, const Real** at) {
+    for (Index a = 0, next; a < own; a = next) {
+      const Index first = sample.columns[to_size(a)];
+      next = a + 1;  // neighbours together, where they stand in the tile as in the state
+      while (columns.rows() == rows_KQ_ && next < own && sample.columns[to_size(next)] == first + next - a) ++next;
+      at[a] = form(request, begin + first * rows_KQ_, rows_KQ_, (next - a) * rows_KQ_, columns.col(a).data());
+      for (Index b = a + 1; b < next; ++b) at[b] = at[b - 1] + rows_KQ_;
+    }
+  };
+  form_KQ(request.begin.K, tile.K, K);
+  form_KQ(request.begin.Q, tile.Q, Q);
   for (Index a = own; a < l; ++a) {
     const Index word = sample.shared[to_size(a - own)];
     G[to_size(a)] = G_[word];
     K[a] = K_.col(word).data();
     Q[a] = Q_.col(word).data();
   }
-  const Real* const u = u_.data();
-  lanes::dots<Real>(&u, 0, 1, tile.columns_V.data(), 0, own, u_.size(), Real(1), G.data(), 1);
+  lanes::dots<Real>(&u, 0, 1, V, 0, own, u_.size(), Real(1), G.data(), 1);
   lanes::dots<Real>(Q, 0, own, K, 0, l, K_.rows(), request.root, P.data(), l);
   lanes::dots<Real>(Q, own, l, K, 0, own, K_.rows(), request.root, P.data(), l);
   for (Index q = 0; q < shared; ++q)
@@ -201,43 +196,29 @@ void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weigh
   const Real y = Real(model_.task().label(i)), F = attend<Real>(sample.counts, G, P, h);
   coefficients<Real>(weight * y * residual<Real>(y * F), sample.counts, G, h, P, gV);
 
-  lanes::sums<Real>(gV.data(), 0, 1, 0, 1, tile.columns_V.data(), 0, own, u_.size(),
-                    [&](Index, Index r, const auto& lane)
-                        GRADFLOW_INLINE { chunk.p.template segment<lanes::width>(r).array() += lane; });
-  for (Index a = 0; a < own; ++a) {
-    const Real& value = gV[to_size(a)];
-    Eigen::Map<Vector<Real>> to(request.dx + request.begin.V + sample.columns[to_size(a)] * rows_V_, rows_V_);
-    if (add)
-      to += (request.scale.V * value) * request.u;
-    else
-      to = (request.scale.V * value) * request.u;
-    chunk.V += value * value;
-  }
+  const auto derivatives_of_own = [&](Index begin, Index rows) {
+    own_columns([&](Index a, Index column) { out[a] = request.dx + begin + column * rows; });
+  };
+  lanes::sums<Real>({gV.data(), 0, 1}, 1, own, V, u_.size(), Real(1), lanes::Rows<Real>{chunk.p.data(), 0}, true);
+  derivatives_of_own(request.begin.V, rows_V_);
+  lanes::sums<Real>({gV.data(), 1, 0}, own, 1, &u, rows_V_, request.scale.V, out, add);
+  for (Index a = 0; a < own; ++a) chunk.V += gV[to_size(a)] * gV[to_size(a)];
   for (Index a = own; a < l; ++a) chunk.gV[sample.shared[to_size(a - own)]] += gV[to_size(a)];
   for (Index q = 0; q < shared; ++q)
     for (Index k = 0; k < shared; ++k)
       chunk.gA[to_size(sample.pairs[to_size(q * shared + k)])] += P[to_size((own + q) * l + own + k)];
 
   // dK_k = sum_q gA(k, q) Q_q and dQ_q = sum_k gA(k, q) K_k; gA stands query-major.
-  const auto products = [&](Index by_row, Index by_term, const Real* const* terms, Index begin, const Real& scale,
-                            Real& squares, Matrix<Real>& of_shared) {
-    lanes::Lane<Real> squared = lanes::Lane<Real>::Zero();
-    lanes::sums<Real>(P.data(), by_row, by_term, 0, own, terms, 0, l, K_.rows(),
-                      [&](Index a, Index r, const auto& lane) GRADFLOW_INLINE {
-                        squared += lane * lane;
-                        put<Real>(request.dx + begin + sample.columns[to_size(a)] * rows_KQ_, r, rows_KQ_, lane, scale,
-                                  add);
-                      });
-    squares += squared.sum();
-    if (own > 0)
-      lanes::sums<Real>(P.data(), by_row, by_term, own, l, terms, 0, own, K_.rows(),
-                        [&](Index a, Index r, const auto& lane) GRADFLOW_INLINE {
-                          of_shared.col(sample.shared[to_size(a - own)]).template segment<lanes::width>(r).array() +=
-                              lane;
-                        });
+  const auto products = [&](const lanes::Factors<Real>& factors, const Real* const* terms, Index begin,
+                            const Real& scale, lanes::Squares<Real>& squares, Matrix<Real>& of_shared) {
+    derivatives_of_own(begin, rows_KQ_);
+    lanes::sums<Real>(factors, own, l, terms, rows_KQ_, scale, out, add, &squares);
+    if (own == 0) return;
+    for (Index a = 0; a < shared; ++a) out[a] = of_shared.col(sample.shared[to_size(a)]).data();
+    lanes::sums<Real>(factors.from(own), shared, own, terms, K_.rows(), Real(1), out, true);
   };
-  products(1, l, Q, request.begin.K, request.scale.K, chunk.K, chunk.dK);
-  products(l, 1, K, request.begin.Q, request.scale.Q, chunk.Q, chunk.dQ);
+  products({P.data(), 1, l}, Q, request.begin.K, request.scale.K, chunk.K, chunk.dK);
+  products({P.data(), l, 1}, K, request.begin.Q, request.scale.Q, chunk.Q, chunk.dQ);
 }
 
 template <class Real>
@@ -247,14 +228,10 @@ void TiledGradient<Real>::finish_shared(const Request& request, Index word, Chun
   Eigen::Map<Vector<Real>>(request.dx + request.begin.V + column * rows_V_, rows_V_) =
       (request.scale.V * total.gV[word]) * request.u;
   const auto products = [&](const Real* g, const Real* const* terms, Index begin, const Real& scale,
-                            Matrix<Real>& sum) {
+                            const Matrix<Real>& sum) {
     Real* const out = request.dx + begin + column * rows_KQ_;
-    lanes::sums<Real>(g + from, 0, 1, 0, 1, terms + from, 0, to - from, K_.rows(),
-                      [&](Index, Index r, const auto& lane) GRADFLOW_INLINE {
-                        if (sum.cols() == 0) return put<Real>(out, r, rows_KQ_, lane, scale, false);
-                        const auto all = sum.col(word).template segment<lanes::width>(r).array() + lane;
-                        put<Real>(out, r, rows_KQ_, lanes::Lane<Real>(all), scale, false);
-                      });
+    lanes::sums<Real>({g + from, 0, 1}, 1, to - from, terms + from, rows_KQ_, scale, lanes::Rows<Real>{out, 0}, false);
+    if (sum.cols() > 0) Eigen::Map<Vector<Real>>(out, rows_KQ_) += scale * sum.col(word).head(rows_KQ_);
   };
   products(gA_mirrored_.data(), partner_Q_.data(), request.begin.K, request.scale.K, total.dK);
   products(total.gA.data(), partner_K_.data(), request.begin.Q, request.scale.Q, total.dQ);
@@ -287,11 +264,14 @@ auto TiledGradient<Real>::run(const Request& request, std::span<const Index> sam
     std::fill(chunk.gA.begin(), chunk.gA.end(), Real(0));
     chunk.dK.setZero();
     chunk.dQ.setZero();
-    chunk.V = chunk.K = chunk.Q = 0;
+    chunk.V = 0;
+    chunk.K = {};
+    chunk.Q = {};
     for (Index j = item * n / chunks; j < (item + 1) * n / chunks; ++j)
       add_sample(request, samples[to_size(j)], 1 / Real(n), batch, tiles_[static_cast<std::size_t>(thread)], chunk);
   });
   Chunk& total = chunks_.front();
+  Real squares_K = lanes::total<Real>(total.K), squares_Q = lanes::total<Real>(total.Q);
   for (Index item = 1; item < chunks; ++item) {
     const Chunk& chunk = chunks_[to_size(item)];
     total.p += chunk.p;
@@ -300,8 +280,8 @@ auto TiledGradient<Real>::run(const Request& request, std::span<const Index> sam
     total.dK += chunk.dK;
     total.dQ += chunk.dQ;
     total.V += chunk.V;
-    total.K += chunk.K;
-    total.Q += chunk.Q;
+    squares_K += lanes::total<Real>(chunk.K);
+    squares_Q += lanes::total<Real>(chunk.Q);
   }
   for (std::size_t pair = 0; pair < total.gA.size(); ++pair)
     gA_mirrored_[pair] = total.gA[to_size(layout_.mirror[pair])];
@@ -309,8 +289,8 @@ auto TiledGradient<Real>::run(const Request& request, std::span<const Index> sam
 
   Sums sums{.p = total.p.head(rows_V_) + V_.topRows(rows_V_) * total.gV,
             .V = total.V + total.gV.squaredNorm(),
-            .K = total.K,
-            .Q = total.Q};
+            .K = squares_K,
+            .Q = squares_Q};
   const auto squares = [&](Index begin, const Real& scale) -> Real {
     Real sum = 0;
     if (!(scale > 0)) return sum;

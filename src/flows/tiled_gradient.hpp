@@ -6,6 +6,7 @@
 #include <solvers/system.hpp>
 #include <solvers/workers.hpp>
 
+#include "flows/lanes.hpp"
 #include "flows/word_layout.hpp"
 
 namespace gradflow {
@@ -58,6 +59,7 @@ class TiledGradient {
   struct Tile {
     Matrix<Real> V, K, Q;  // [padded rows, most own words of a sample]
     std::vector<const Real*> columns_V, columns_K, columns_Q;
+    std::vector<Real*> out;
     std::vector<Real> G, h, P, gV;
   };
   /// What a run of samples adds to the shared words.
@@ -65,17 +67,18 @@ class TiledGradient {
     Vector<Real> p, gV;    // [padded rows], [shared]
     std::vector<Real> gA;  // [pairs of shared words]
     Matrix<Real> dK, dQ;   // [padded rows, shared]
-    Real V, K, Q;          // squares
+    Real V;                // squares
+    lanes::Squares<Real> K, Q;
   };
 
   Sums run(const Request& request, std::span<const Index> samples, bool batch) const;
   void find_factors(const Request& request) const;
-  void form_V(const Request& request, Index column, Real* out) const;
+  const Real* form_V(const Request& request, Index column, Real* out) const;
   void form_shared(const Request& request, Index word) const;
   void score_shared(const Request& request, Index word) const;
   void add_sample(const Request& request, Index sample, Real weight, bool add, Tile& tile, Chunk& chunk) const;
   void finish_shared(const Request& request, Index word, Chunk& total) const;
-  void form(const Request& request, Index begin, Index rows, Index column, Real* out) const;
+  const Real* form(const Request& request, Index begin, Index rows, Index size, Real* out) const;
 
   const Model<Real>& model_;
   WordLayout layout_;

@@ -257,7 +257,7 @@ struct Bars {
   explicit Bars(const solvers::Method& method)
       : until(method.order > 5 ? 1 : 100), step((method.order > 5 ? 1e6 : 1e4) * epsilon / rtol) {}
   double until, step;
-  double weights = 500 * epsilon, observable = 1e4 * epsilon, time = 2000 * epsilon, drift = 2e4 * epsilon;
+  double weights = 1000 * epsilon, observable = 1e4 * epsilon, time = 2000 * epsilon, drift = 2e4 * epsilon;
 };
 
 void expect_same_steps(const Trajectory& a, const Trajectory& b, const Bars& bars) {

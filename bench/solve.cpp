@@ -80,9 +80,8 @@ bool solve(const std::filesystem::path& path, bench::Problem problem, double unt
 
 int main(int argc, char** argv) {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // as the command does
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
-  mallopt(M_TOP_PAD, 16 << 20);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);  // a small state's vectors from pages that are there, as in the command
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
 #endif
   std::string experiment, out, problem_file;
   double until = 1;

@@ -26,8 +26,7 @@ void FrozenBasis::look(const Sum& sum, bool whole, Glance<double>& out) {
     const Index l = std::ssize(sample.order);
     for (Index q = 0; q < l; ++q)  // those of two shared words are not this sample's alone
       for (Index k = 0; k < (q < sample.own ? l : sample.own); ++k)
-        out.A[to_size(of_sample[to_size(sample.order[to_size(q)] * l + sample.order[to_size(k)])])] =
-            tile.P[to_size(q * l + k)];
+        out.A[to_size(of_sample[sample.pair(q, k)])] = tile.P[to_size(q * l + k)];
     take_gradient(i, now, tile, chunk);
     for (Index a = 0; a < sample.own; ++a) {
       const std::size_t word = to_size(flow_.held[to_size(sample.columns[to_size(a)])]);
@@ -97,7 +96,7 @@ void FrozenBasis::see_shared(const Now& now, Glance<double>& out) const {
     const Index l = std::ssize(sample.order);
     for (Index q = sample.own; q < l; ++q)
       for (Index k = sample.own; k < l; ++k)
-        out.A[to_size(of_sample[to_size(sample.order[to_size(q)] * l + sample.order[to_size(k)])])] =
+        out.A[to_size(of_sample[sample.pair(q, k)])] =
             A(sample.shared[to_size(q - sample.own)], sample.shared[to_size(k - sample.own)]);
   }
   out.trace_Gamma = total.trace_V + out.V.squaredNorm();

@@ -12,6 +12,12 @@ struct WordLayout {
     Index own;                   ///< how many are of this sample alone
     std::vector<Index> shared;   ///< [l - own] places among the shared words
     std::vector<Index> pairs;    ///< [l - own, l - own] places among the pairs of shared words, query-major
+
+    /// Where the q-th word as query and the k-th as key stand among the bag's own pairs.
+    std::size_t pair(Index q, Index k) const {
+      return static_cast<std::size_t>(order[static_cast<std::size_t>(q)] * std::ssize(order) +
+                                      order[static_cast<std::size_t>(k)]);
+    }
   };
 
   /// `words`: those whose columns the state holds, ascending.

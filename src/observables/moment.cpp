@@ -26,33 +26,25 @@ const Glance<double>* Moment::glance(bool whole) {
   return look_ == Look::impossible ? nullptr : &seen_;
 }
 
-std::optional<double> Moment::product(Columns first, Index word, Columns second, Index word2) {
+double Moment::product(Columns first, Index word, Columns second, Index word2, OfState of_state) {
   const Glance<double>* const seen = glance();
-  if (seen == nullptr) return {};
-  const auto place = [&](Index w) { return std::ranges::lower_bound(seen->words, w) - seen->words.begin(); };
   const auto has = [&](Index w) { return std::ranges::binary_search(seen->words, w); };
-  if (!has(word) || !has(word2)) return {};
+  if (seen == nullptr || !has(word) || !has(word2)) return (flow_.*of_state)(x(), word, word2);
+  const auto place = [&](Index w) { return std::ranges::lower_bound(seen->words, w) - seen->words.begin(); };
   return (seen->*first).col(place(word)).dot((seen->*second).col(place(word2)));
 }
 
 double Moment::Gamma(Index word, Index word2) {
-  const auto seen = product(&Glance<double>::V, word, &Glance<double>::V, word2);
-  return seen ? *seen : flow_.Gamma(x(), word, word2);
+  return product(&Glance<double>::V, word, &Glance<double>::V, word2, &Flow<double>::Gamma);
 }
-
 double Moment::B(Index key, Index query) {
-  const auto seen = product(&Glance<double>::K, key, &Glance<double>::Q, query);
-  return seen ? *seen : flow_.B(x(), key, query);
+  return product(&Glance<double>::K, key, &Glance<double>::Q, query, &Flow<double>::B);
 }
-
 double Moment::S_K(Index word, Index word2) {
-  const auto seen = product(&Glance<double>::K, word, &Glance<double>::K, word2);
-  return seen ? *seen : flow_.S_K(x(), word, word2);
+  return product(&Glance<double>::K, word, &Glance<double>::K, word2, &Flow<double>::S_K);
 }
-
 double Moment::S_Q(Index word, Index word2) {
-  const auto seen = product(&Glance<double>::Q, word, &Glance<double>::Q, word2);
-  return seen ? *seen : flow_.S_Q(x(), word, word2);
+  return product(&Glance<double>::Q, word, &Glance<double>::Q, word2, &Flow<double>::S_Q);
 }
 
 double Moment::trace_Gamma() { return glance(true) != nullptr ? seen_.trace_Gamma : flow_.trace_Gamma(x()); }

@@ -65,11 +65,12 @@ class Moment {
  private:
   enum class Look { not_yet, some, whole, impossible };
   using Columns = Matrix<double> Glance<double>::*;
+  using OfState = double (Flow<double>::*)(std::span<const double> x, Index, Index) const;
 
   /// What the flow sees of the point without its state; null: the state is to be asked.
   const Glance<double>* glance(bool whole = false);
-  /// Two columns' product, where both have been seen.
-  std::optional<double> product(Columns first, Index word, Columns second, Index word2);
+  /// Two columns' product, where both have been seen; else what the flow says of the state.
+  double product(Columns first, Index word, Columns second, Index word2, OfState of_state);
   void take_coefficients();
   const std::vector<double>& all_values();
 

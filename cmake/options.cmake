@@ -11,7 +11,14 @@ target_compile_options(gradflow_warnings INTERFACE
   # GCC 12 warns of its own headers once they are inlined into ours: AVX-512 intrinsics (GCC bug 105593), std::string (105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized -Wno-uninitialized -Wno-restrict>)
 
+# GCC takes half of AVX-512's registers for the loops it vectorises by itself, though the other half is ours to use as well.
+include(CheckCXXCompilerFlag)
+check_cxx_compiler_flag(-mprefer-vector-width=512 GRADFLOW_KNOWS_VECTOR_WIDTH)
+
 function(gradflow_instruction_set target)
+  if(GRADFLOW_KNOWS_VECTOR_WIDTH)
+    target_compile_options(${target} PRIVATE -mprefer-vector-width=512)
+  endif()
   if(NOT GRADFLOW_ARCH STREQUAL "generic")
     target_compile_options(${target} PUBLIC -march=${GRADFLOW_ARCH})
   endif()

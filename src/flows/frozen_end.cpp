@@ -6,7 +6,7 @@
 #include <solvers/error_norm.hpp>
 
 #include "flows/frozen_basis.hpp"
-#include "flows/lanes.hpp"
+#include "lanes.hpp"
 
 #ifdef __SSE2__
 #include <emmintrin.h>

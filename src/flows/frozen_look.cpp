@@ -1,6 +1,6 @@
 // What a frozen basis sees of a point without forming it.
 #include "flows/frozen_basis.hpp"
-#include "flows/lanes.hpp"
+#include "lanes.hpp"
 
 namespace gradflow {
 namespace {

@@ -3,7 +3,7 @@
 #include <solvers/combine.hpp>
 
 #include "flows/frozen_basis.hpp"
-#include "flows/lanes.hpp"
+#include "lanes.hpp"
 
 namespace gradflow {
 namespace {

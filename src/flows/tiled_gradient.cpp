@@ -6,8 +6,8 @@
 #include <numeric>
 #include <solvers/combine.hpp>
 
-#include "flows/lanes.hpp"
 #include "flows/pair_products.hpp"
+#include "lanes.hpp"
 #include "scalars.hpp"
 #include "taylor.hpp"
 

@@ -6,8 +6,8 @@
 #include <solvers/system.hpp>
 #include <solvers/workers.hpp>
 
-#include "flows/lanes.hpp"
 #include "flows/word_layout.hpp"
+#include "lanes.hpp"
 
 namespace gradflow {
 

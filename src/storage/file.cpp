@@ -57,6 +57,8 @@ Handle create_plain(const Place& place, const fs::path& name) {
   const Handle access = surviving_access(place);
   place.check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), "create it");
   place.check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "create it");
+  // Else every small data set gets 64 kB to gather its writes in, zeroed, for the one write that fills it.
+  place.check(H5Pset_sieve_buf_size(access.get(), memory_page), "create it");
   const Handle creation = place.own(H5Pcreate(H5P_FILE_CREATE), "create it");
   constexpr unsigned tracked = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
   place.check(H5Pset_link_creation_order(creation.get(), tracked), "create it");

@@ -431,5 +431,28 @@ TEST(ModelNumbers, AttentionIsAccurateDownToTheSmallestNormalNumber) {
   }
 }
 
+TEST(ModelNumbers, AttentionHasTheSameBitsWhereverItsNumbersStand) {
+  // A compiler may sum in another way where what is read stands close behind what is written, or off its alignment.
+  for (std::size_t l = 2; l < 20; ++l) {
+    std::vector<Index> counts(l, 1);
+    counts.back() = 3;
+    const auto evaluate = [&](std::size_t begin, std::size_t gap) {
+      std::vector<double> room(begin + l * l + gap + l), h(l);
+      const std::span<double> P(room.data() + begin, l * l), G(P.data() + P.size() + gap, l);
+      for (std::size_t i = 0; i < P.size(); ++i) P[i] = 3 * std::sin(static_cast<double>(7 * i + 1));
+      for (std::size_t k = 0; k < l; ++k) G[k] = std::cos(static_cast<double>(5 * k + 2));
+      const double F = attend<double>(counts, G, P, h);
+      const std::vector<double> attention(P.begin(), P.end());
+      std::vector<double> gV(l);
+      coefficients<double>(0.3, counts, G, h, P, gV);
+      return std::tuple(F, attention, h, gV, std::vector<double>(P.begin(), P.end()));
+    };
+    const auto expected = evaluate(0, 1000);
+    for (std::size_t begin = 0; begin < 8; ++begin)
+      for (std::size_t gap = 0; gap < 20; ++gap)
+        EXPECT_EQ(evaluate(begin, gap), expected) << l << " words, " << begin << ", " << gap;
+  }
+}
+
 }  // namespace
 }  // namespace gradflow

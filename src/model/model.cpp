@@ -53,13 +53,14 @@ void exponentials(std::span<Real> values) {
 template <>
 void exponentials(std::span<double> values) {
   constexpr std::size_t size = lanes::Machine<double>::size;
-  const auto apply = [](double* at) { lanes::store(exponential(lanes::load(at)), at); };
-  std::size_t from = 0;
-  for (; from + size <= values.size(); from += size) apply(values.data() + from);
   std::array<double, size> tail{};
-  std::copy_n(values.data() + from, values.size() - from, tail.data());
-  apply(tail.data());
-  std::copy_n(tail.data(), values.size() - from, values.data() + from);
+  for (std::size_t from = 0; from < values.size(); from += size) {
+    double* const place = values.data() + from;
+    const std::size_t count = std::min(size, values.size() - from);
+    double* const at = count == size ? place : std::copy_n(place, count, tail.begin()) - count;
+    lanes::store(exponential(lanes::load(at)), at);
+    if (count < size) std::copy_n(at, count, place);
+  }
 }
 
 }  // namespace

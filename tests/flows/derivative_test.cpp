@@ -162,6 +162,25 @@ TEST(DerivativeTest, DoesNotDependOnWhereTheStateStandsInMemory) {
   }
 }
 
+TEST(DerivativeTest, OfABatchIsTheMeanOverItsSamplesOneOfThemTwice) {
+  for (const tests::FlowCase& c : tests::flow_cases()) {
+    SCOPED_TRACE(c.name);
+    const OwnedFlow<double> flow(c);
+    const std::vector<double> x = tests::away_from_start(*flow);
+    const auto of = [&](const std::vector<Index>& samples) {
+      std::vector<double> dx(x.size());
+      flow->batch_derivative(x, samples, dx);
+      return dx;
+    };
+    const Index last = std::ssize(c.task.tokens) - 1;
+    const std::vector<double> first = of({0}), other = of({last}), batch = of({0, 0, last});
+    const double scale = std::max(largest(batch), 0.1);
+    for (std::size_t i = 0; i + 1 < x.size(); ++i)  // all but the power, which is of their mean
+      ASSERT_NEAR(batch[i], (2 * first[i] + other[i]) / 3, rounding * scale) << i;
+    EXPECT_GT(largest(batch), 1e-4);
+  }
+}
+
 TEST(DerivativeTest, UnusedWordsDoNotMove) {
   for (const tests::FlowCase& c : tests::flow_cases()) {
     SCOPED_TRACE(c.name);

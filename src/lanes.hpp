@@ -16,7 +16,7 @@ using Index = std::ptrdiff_t;
 
 inline constexpr Index width = 8, stride = 2 * width;
 
-/// n numbers and what fills the last lane.
+/// The length of a table's row of n numbers: whole lanes of `width`, so that every packet is full.
 constexpr Index whole(Index n) { return (n + width - 1) / width * width; }
 
 /// The length of a vector of n numbers with its padding.

@@ -94,7 +94,7 @@ bool FrozenBasis::pays(const FrozenFlow& flow, Index stages) {
          stages <= static_cast<Index>(most_stages) && 4 * directions + 72 <= 3 * flow.rows_KQ;
 }
 
-/// The own columns of a state, of K, of Q and of V: where they stand, or copies that begin at whole lanes.
+/// The own columns of a state, of K, of Q and of V: where they stand, or padded copies.
 void FrozenBasis::load(Index i, std::span<const double> x, Tile& tile) const {
   const Sample& sample = this->sample(i);
   const auto pointer = [&](Index begin, Index rows, Index column, auto&& copy) -> const double* {

@@ -101,7 +101,7 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   };
   /// What a thread works in.
   struct Tile {
-    Matrix<double> columns, V;        // copies where the state's own columns do not begin at whole lanes
+    Matrix<double> columns, V;        // copies where the state's own columns are not padded
     Matrix<double> formed, formed_V;  // of a sum
     Pointers B, values, basis;
     Vector<double> Z, T, W, inner;  // tables of coordinates; inner products of the own vectors

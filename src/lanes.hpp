@@ -25,23 +25,29 @@ constexpr Index padded(Index n) { return (n + stride - 1) / stride * stride; }
 // A call would take a packet out of its register.
 #define GRADFLOW_INLINE __attribute__((always_inline))
 
-/// What a register holds, how many of them make a block of sums in flight, and of inner products.
+/// What a register holds; how many registers are sums in flight; how many packets or columns a block of these has at
+/// most, and how many packets where it has one row alone: enough sums at any shape to hide the latency of each.
 template <class Real>
 struct Machine {
   using Packet = Real;
-  static constexpr int size = 1, rows = 2, wide = 2, columns = 2;
+  static constexpr int size = 1, sums = 4, wide = 2, long_row = 4;
 };
 template <>
 struct Machine<double> {
 #if defined(__AVX512F__)  // 32 registers
-  static constexpr int size = 8, rows = 6, wide = 4, columns = 4;
+  static constexpr int size = 8, sums = 24, wide = 4, long_row = 8;
 #elif defined(__AVX__)  // 16
-  static constexpr int size = 4, rows = 4, wide = 3, columns = 3;
+  static constexpr int size = 4, sums = 12, wide = 3, long_row = 8;
 #else
-  static constexpr int size = 2, rows = 4, wide = 3, columns = 3;
+  static constexpr int size = 2, sums = 12, wide = 3, long_row = 8;
 #endif
   using Packet [[gnu::vector_size(size * sizeof(double))]] = double;
 };
+
+/// The most rows of a block of so many packets or columns.
+template <class Real, int wide>
+inline constexpr int most_rows = wide > Machine<Real>::wide ? 1 : std::min(Machine<Real>::sums / wide, 8);
+
 template <class Real>
 using Packet = typename Machine<Real>::Packet;
 
@@ -97,6 +103,15 @@ GRADFLOW_INLINE inline void unrolled(Visit visit) {
   (std::make_integer_sequence<int, count>());
 }
 
+/// visit(value), for one of 1, ..., most, as a number that the compiler knows.
+template <int most, class Visit>
+GRADFLOW_INLINE inline void as_constant(Index value, Visit visit) {
+  [&]<int... before>(std::integer_sequence<int, before...>) {
+    (void)((value == before + 1 && (visit(std::integral_constant<int, before + 1>()), true)) || ...);
+  }
+  (std::make_integer_sequence<int, most>());
+}
+
 /// visit(at, size) for [0, count) in pieces of at most `most`, whose sizes the compiler knows; the last two share what
 /// is left.
 template <int most, class Visit>
@@ -104,10 +119,7 @@ GRADFLOW_INLINE inline void in_pieces(Index count, Visit visit) {
   for (Index at = 0, size; at < count; at += size) {
     const Index left = count - at;
     size = left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
-    [&]<int... sizes>(std::integer_sequence<int, sizes...>) {
-      (void)((size == sizes + 1 && (visit(at, std::integral_constant<int, sizes + 1>()), true)) || ...);
-    }
-    (std::make_integer_sequence<int, most>());
+    as_constant<most>(size, [&](auto known) { visit(at, known); });
   }
 }
 
@@ -140,9 +152,15 @@ void dot_block(const Real* const* a, const Real* const* b, Index n, const Real& 
 template <class Real>
 void dots(const Real* const* a, Index from_a, Index to_a, const Real* const* b, Index from_b, Index to_b, Index n,
           const Real& scale, Real* out, Index ld) {
-  in_pieces<Machine<Real>::rows>(to_a - from_a, [&](Index i, auto rows) {
-    in_pieces<Machine<Real>::columns>(to_b - from_b, [&](Index j, auto columns) {
-      dot_block<rows(), columns()>(a + from_a + i, b + from_b + j, n, scale, out + (from_a + i) * ld + from_b + j, ld);
+  constexpr int wide = Machine<Real>::wide;
+  const Index count = to_b - from_b, pieces = (count + wide - 1) / wide;
+  if (count == 0) return;
+  as_constant<wide>((count + pieces - 1) / pieces, [&](auto most) {
+    in_pieces<most_rows<Real, most()>>(to_a - from_a, [&](Index i, auto rows) {
+      in_pieces<most()>(count, [&](Index j, auto columns) {
+        dot_block<rows(), columns()>(a + from_a + i, b + from_b + j, n, scale, out + (from_a + i) * ld + from_b + j,
+                                     ld);
+      });
     });
   });
 }
@@ -207,7 +225,7 @@ void sum_block(const Factors<Real>& factors, Index i0, const In& b, Index count,
 
 /// The squares of all sums, before `scale`, a packet's worth in each.
 template <class Real>
-using Squares = std::array<Packet<Real>, Machine<Real>::wide>;
+using Squares = std::array<Packet<Real>, Machine<Real>::long_row>;
 
 template <class Real>
 Real total(const Squares<Real>& squares) {
@@ -227,12 +245,18 @@ template <class Real, class In, class Out>
 void sums(const Factors<Real>& factors, Index rows, Index count, const In& b, Index n, const Real& scale,
           const Out& out, bool add, Squares<Real>* squares = nullptr) {
   using M = Machine<Real>;
-  in_pieces<M::wide>((n + M::size - 1) / M::size, [&](Index packet, auto wide) {
-    in_pieces<M::rows>(rows, [&](Index i, auto size) {
-      sum_block<size(), wide()>(factors, i, b, count, packet * M::size, n, scale, out, add,
-                                squares ? squares->data() : nullptr);
+  const auto in_blocks = [&](auto widest) {
+    in_pieces<widest()>((n + M::size - 1) / M::size, [&](Index packet, auto wide) {
+      in_pieces<most_rows<Real, wide()>>(rows, [&](Index i, auto size) {
+        sum_block<size(), wide()>(factors, i, b, count, packet * M::size, n, scale, out, add,
+                                  squares ? squares->data() : nullptr);
+      });
     });
-  });
+  };
+  if (rows == 1)
+    in_blocks(std::integral_constant<int, M::long_row>());
+  else
+    in_blocks(std::integral_constant<int, M::wide>());
 }
 
 }  // namespace lanes

@@ -18,10 +18,11 @@ int sign_of(Real value) {
   return value > 0 ? 1 : value < 0 ? -1 : 0;
 }
 
+/// Whether a function is zero or undefined at one of them and not at the other.
 template <class Sample>
-bool signs_differ(const Sample& a, const Sample& b) {
+bool has_no_sign(const Sample& a, const Sample& b) {
   for (std::size_t j = 0; j < a.values.size(); ++j)
-    if (sign_of(a.values[j]) != sign_of(b.values[j])) return true;
+    if ((sign_of(a.values[j]) == 0) != (sign_of(b.values[j]) == 0)) return true;
   return false;
 }
 
@@ -127,10 +128,16 @@ auto EventLocator<Real>::samples(const Stepper<Real>& stepper, std::vector<Real>
   Samples s{{from, std::move(values_at_start), true}};
   for (const int quarter : {1, 2, 3}) s.push_back(on_interpolant(stepper, from + h_ * quarter / 4));
   s.push_back({stepper.tau(), values_, true});
+  refine(stepper, s);
+  return s;
+}
+
+/// Adds samples where roots may hide, and makes those exact that have no sign of their own.
+template <class Real>
+void EventLocator<Real>::refine(const Stepper<Real>& stepper, Samples& s) {
   int budget = 64;  // functions that hover about zero could ask for samples without end
   for (std::size_t i = 0; i + 1 < s.size() && budget > 0;) {
-    const bool change = signs_differ(s[i], s[i + 1]);
-    if (change && !(s[i].exact && s[i + 1].exact)) {
+    if (has_no_sign(s[i], s[i + 1]) && !(s[i].exact && s[i + 1].exact)) {
       Sample& doubtful = s[i].exact ? s[i + 1] : s[i];
       doubtful = on_method(stepper, doubtful.tau);
     } else if (const auto tau = hidden_roots(s, i); tau && s[i + 1].tau - s[i].tau > h_ / 4096) {
@@ -142,7 +149,6 @@ auto EventLocator<Real>::samples(const Stepper<Real>& stepper, std::vector<Real>
     --budget;
     i -= std::min<std::size_t>(i, 2);  // the neighbours' slopes have changed
   }
-  return s;
 }
 
 template <class Real>
@@ -153,7 +159,25 @@ std::vector<Crossing<Real>> EventLocator<Real>::locate(const Stepper<Real>& step
   before_ = memory_;
   auto values_at_start = std::exchange(values_, values_here(stepper));
   take_slopes(stepper, h_);
-  const Samples s = samples(stepper, std::move(values_at_start));
+  Samples s = samples(stepper, std::move(values_at_start));
+  while (const std::size_t doubtful = scan(stepper, s, crossings)) {
+    for (const std::size_t i : {doubtful - 1, doubtful})
+      if (!s[i].exact) s[i] = on_method(stepper, s[i].tau);
+    refine(stepper, s);
+  }
+  std::stable_sort(crossings.begin(), crossings.end(), [](const auto& a, const auto& b) { return a.tau < b.tau; });
+  return crossings;
+}
+
+/// Follows the signs from sample to sample. Not 0: the method has no root between this sample and the one before, one
+/// of which is not exact; so that is to be mended first.
+template <class Real>
+std::size_t EventLocator<Real>::scan(const Stepper<Real>& stepper, const Samples& s,
+                                     std::vector<Crossing<Real>>& crossings) {
+  crossings.clear();
+  memory_.sign_at_start = before_.sign_at_start;
+  memory_.sign = before_.sign;
+  memory_.zero_since = before_.zero_since;
   for (std::size_t j = 0; j < events_.size(); ++j) {
     int& sign = memory_.sign[j];
     Real& zero_since = memory_.zero_since[j];
@@ -171,17 +195,17 @@ std::vector<Crossing<Real>> EventLocator<Real>::locate(const Stepper<Real>& step
       if (sign == -now) {
         // A function that has stayed at zero since a step before changes sign here: what lies before is already
         // reported.
-        const auto tau = zero_since == zero_since ? std::optional(std::max(zero_since, stepper.previous_tau()))
-                                                  : root(stepper, j, s[i - 1], s[i]);
-        if (tau) crossings.push_back(crossing(stepper, j, *tau, now));
+        const Root at = zero_since == zero_since ? Root{Root::found, std::max(zero_since, stepper.previous_tau())}
+                                                 : root(stepper, j, s[i - 1], s[i]);
+        if (at.kind == Root::doubtful) return i;
+        if (at.kind == Root::found) crossings.push_back(crossing(stepper, j, at.tau, now));
       }
       if (memory_.sign_at_start[j] == 0) memory_.sign_at_start[j] = now;
       sign = now;
       zero_since = std::numeric_limits<Real>::quiet_NaN();
     }
   }
-  std::stable_sort(crossings.begin(), crossings.end(), [](const auto& a, const auto& b) { return a.tau < b.tau; });
-  return crossings;
+  return 0;
 }
 
 template <class Real>
@@ -197,16 +221,17 @@ void EventLocator<Real>::cut(const Stepper<Real>& stepper, std::span<const Cross
   take_slopes(stepper, h_);
 }
 
-/// The root between two exact samples of opposite sign; none when the function is not defined all along.
+/// The root between two samples of opposite sign; none when the function is not defined all along.
 template <class Real>
-std::optional<Real> EventLocator<Real>::root(const Stepper<Real>& stepper, std::size_t event, const Sample& a,
-                                             const Sample& b) {
+auto EventLocator<Real>::root(const Stepper<Real>& stepper, std::size_t event, const Sample& a, const Sample& b)
+    -> Root {
   const Real width = b.tau - a.tau;
-  const Real off_a = a.values[event] - on_interpolant(stepper, a.tau).values[event],
-             off_b = b.values[event] - on_interpolant(stepper, b.tau).values[event];
+  const auto off = [&](const Sample& end) -> Real {
+    return end.exact ? Real(end.values[event] - on_interpolant(stepper, end.tau).values[event]) : Real(0);
+  };
+  const Real off_a = off(a), off_b = off(b);
   bool defined = true;
-  // On the interpolant, lifted so that it agrees with the method at both ends: the signs there are then those of the
-  // samples.
+  // On the interpolant, lifted so that it agrees with the samples at both ends: the signs there are then theirs.
   const auto value = [&](const Real& tau) -> Real {
     if (tau == a.tau) return a.values[event];
     if (tau == b.tau) return b.values[event];
@@ -223,31 +248,35 @@ std::optional<Real> EventLocator<Real>::root(const Stepper<Real>& stepper, std::
   const Real tau = (low + high) / 2;
   const Real from = std::max(a.tau, Real(tau - width / 128)), to = std::min(b.tau, Real(tau + width / 128));
   const Real slope = (value(to) - value(from)) / (to - from);
-  if (!defined) return {};
-  return polish(stepper, event, tau, slope, a.tau, b.tau, sign_of(b.values[event]));
+  if (!defined) return {Root::undefined};
+  return polish(stepper, event, tau, slope, a, b);
 }
 
-/// A secant method on real steps of the method, kept between `low` and `high`, where the signs are known to be
-/// opposite.
+/// A secant method on real steps of the method, kept between two samples. If both are exact, their signs are known to
+/// be opposite; if not, it is the root that proves them so, and where the search leads elsewhere they are in doubt.
 template <class Real>
-std::optional<Real> EventLocator<Real>::polish(const Stepper<Real>& stepper, std::size_t event, Real tau, Real slope,
-                                               Real low, Real high, int direction) {
+auto EventLocator<Real>::polish(const Stepper<Real>& stepper, std::size_t event, Real tau, Real slope, const Sample& a,
+                                const Sample& b) -> Root {
   using std::abs;
   const Real epsilon = std::numeric_limits<Real>::epsilon();
+  const int direction = sign_of(b.values[event]);
+  const bool sure = a.exact && b.exact;
+  Real low = a.tau, high = b.tau;
   Real previous_tau = 0, previous_value = 0,
        previous_change = h_ / 64;  // the first slope's error, as if it were a secant's
   for (int step = 0; step < 40; ++step) {
     const Real value = on_method(stepper, tau).values[event];
-    if (!(value == value)) return {};
-    if (value == 0) return tau;
+    if (!(value == value)) return {Root::undefined};
+    if (value == 0) return {Root::found, tau};
     (sign_of(value) == direction ? high : low) = tau;
     if (step > 0) {
       const Real secant = (value - previous_value) / (tau - previous_tau);
       if (secant * direction > 0) slope = secant;
     }
     Real next = tau - value / slope;
-    if (next == tau) return tau;
+    if (next == tau) return {Root::found, tau};
     const bool bisected = !(next > low) || !(next < high);
+    if (bisected && !sure) return {Root::doubtful};
     if (bisected) next = (low + high) / 2;
     previous_tau = std::exchange(tau, next);
     previous_value = value;
@@ -255,10 +284,10 @@ std::optional<Real> EventLocator<Real>::polish(const Stepper<Real>& stepper, std
     // A secant's next error is about the product of the last two over the scale of the function's curvature, here the
     // step.
     const bool secant_is_there = !bisected && change * std::max(change, previous_change) <= epsilon * size * h_;
-    if (secant_is_there || change <= 2 * epsilon * size) return tau;
+    if (secant_is_there || change <= 2 * epsilon * size) return {Root::found, tau};
     previous_change = change;
   }
-  return tau;
+  return {Root::found, tau};
 }
 
 template <class Real>

@@ -43,9 +43,9 @@ struct EventMemory {
 ///
 /// The interpolant chooses where to look, the method says what is there. Inside a step the functions are sampled on the
 /// interpolant at quarters. Where the tangents at the ends of an interval, drawn twice as steep, meet beyond zero, two
-/// roots may hide: a sample goes there. Samples beside a sign change, and all those added, are real steps of the method
-/// from the step's start. A sign change is bracketed (TOMS 748 on the interpolant) and polished by real steps (a
-/// bracketed secant method).
+/// roots may hide: a sample goes there, a real step of the method from the step's start. A sign change is bracketed
+/// (TOMS 748 on the interpolant) and polished by real steps (a bracketed secant method); where they find no root
+/// between its samples, those become real steps as well, and the signs are read again.
 ///
 /// An exact zero has no sign of its own: it takes the sign that follows, at the start of the integration without a
 /// crossing, later with one exactly if the sign before was the opposite (so a touch is no crossing, a root on a step's
@@ -82,6 +82,10 @@ class EventLocator {
     bool exact;  ///< on a real step of the method, not on the interpolant
   };
   using Samples = std::vector<Sample>;
+  struct Root {
+    enum { found, undefined, doubtful } kind;
+    Real tau = 0;
+  };
 
   std::vector<Real> values_at(const Point<Real>& at);
   std::vector<Real> values_here(const Stepper<Real>& stepper);
@@ -89,10 +93,11 @@ class EventLocator {
   Sample on_method(const Stepper<Real>& stepper, Real tau);
   void take_slopes(const Stepper<Real>& stepper, Real h);
   Samples samples(const Stepper<Real>& stepper, std::vector<Real> values_at_start);
+  void refine(const Stepper<Real>& stepper, Samples& samples);
+  std::size_t scan(const Stepper<Real>& stepper, const Samples& samples, std::vector<Crossing<Real>>& crossings);
   std::optional<Real> hidden_roots(const Samples& samples, std::size_t i) const;
-  std::optional<Real> root(const Stepper<Real>& stepper, std::size_t event, const Sample& a, const Sample& b);
-  std::optional<Real> polish(const Stepper<Real>& stepper, std::size_t event, Real tau, Real slope, Real low, Real high,
-                             int direction);
+  Root root(const Stepper<Real>& stepper, std::size_t event, const Sample& a, const Sample& b);
+  Root polish(const Stepper<Real>& stepper, std::size_t event, Real tau, Real slope, const Sample& a, const Sample& b);
   Crossing<Real> crossing(const Stepper<Real>& stepper, std::size_t event, Real tau, int direction);
 
   const System<Real>& system_;

@@ -136,6 +136,7 @@ template <class Real>
 Real ExplicitRungeKutta<Real>::attempt(Real tau_next) {
   dense_ready_ = false;
   this->trial_tau_ = tau_next;
+  restep_tau_ = this->tau_;
   const Real h = tau_next - this->tau_;
   step_.k[0] = this->dx_.data();
   for (std::size_t stage = 1; stage < scheme_.end; ++stage)
@@ -203,8 +204,9 @@ void ExplicitRungeKutta<Real>::restep(Real tau, std::span<Real> x, std::span<Rea
   }
   scratch_.resize(this->x_.size());
   restep_.k[0] = this->other_dx_.data();
-  for (std::size_t stage = 1; stage < scheme_.end; ++stage)
-    evaluate(restep_, stage, from + scheme_.nodes[stage] * h, h, this->other_x_, scratch_, nullptr);
+  if (tau != std::exchange(restep_tau_, tau))  // a crossing is asked for twice
+    for (std::size_t stage = 1; stage < scheme_.end; ++stage)
+      evaluate(restep_, stage, from + scheme_.nodes[stage] * h, h, this->other_x_, scratch_, nullptr);
   const auto [c, k] = over(h, scheme_.stages[scheme_.end], restep_);
   combine<Real>(this->view(this->other_x_), c, k, x);
   if (error.empty()) return;

@@ -112,6 +112,7 @@ class ExplicitRungeKutta final : public OneStepStepper<Real> {
   mutable Stages step_, restep_;
   mutable State scratch_, error_vector_;
   mutable bool dense_ready_ = false;
+  mutable Real restep_tau_ = 0;  // where restep_ leads
   mutable std::vector<Real> c_, lower_c_;
   mutable std::vector<const Real*> k_;
 };

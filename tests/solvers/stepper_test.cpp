@@ -67,6 +67,12 @@ TEST_P(Steppers, CountsByPurposeAddUp) {
   EXPECT_EQ(counts.for_start, 1);
   EXPECT_EQ(counts.for_outputs, GetParam().dense_output ? 0 : 3 * (GetParam().name == "fehlberg78" ? 12 : 5));
   EXPECT_GT(counts.for_events, 0);
+  // A crossing: up to three steps of polishing, one more to where they lead, with its error, and the derivative there.
+  const Index polishing = GetParam().evaluations;
+  if (GetParam().dense_output && polishing > 0) {
+    EXPECT_LE(counts.for_events, static_cast<Index>(solved.seen.crossings.size()) * (4 * polishing + 1) +
+                                     counts.accepted * GetParam().dense_evaluations);
+  }
   // Four samples a step and one for the slope at its end; the rest, two for the start and the crossings' own.
   EXPECT_LT(counts.event_calls, 5 * counts.accepted + 2 + 50 * static_cast<Index>(solved.seen.crossings.size()));
 }

@@ -1,6 +1,7 @@
 #include <solvers/events.hpp>
 
 #include <algorithm>
+#include <array>
 #include <boost/math/tools/toms748_solve.hpp>
 #include <cmath>
 #include <cstdint>
@@ -40,7 +41,6 @@ EventLocator<Real>::EventLocator(const System<Real>& system)
     : system_(system),
       events_(system.events()),
       x_(events_.empty() ? 0 : static_cast<std::size_t>(system.dimension())),
-      dx_(x_.size()),
       beside_(x_.size()),
       error_(x_.size()) {}
 
@@ -67,29 +67,29 @@ std::vector<Real> EventLocator<Real>::values_here(const Stepper<Real>& stepper) 
   return values_at(stepper.interpolated(stepper.tau(), x_));
 }
 
+/// d(event functions)/dtau at an end of the step, from the interpolant beside it: they only say where to look.
 template <class Real>
-void EventLocator<Real>::take_slopes(const Stepper<Real>& stepper, Real h) {
-  const Real distance = h / 1024;  // these slopes only say where to look
-  memory_.slope = values_at(stepper.beside(distance, x_));
-  for (std::size_t j = 0; j < events_.size(); ++j) memory_.slope[j] = (memory_.slope[j] - values_[j]) / distance;
+const std::vector<Real>& EventLocator<Real>::slopes_at(const Stepper<Real>& stepper, const Sample& end, Real inwards) {
+  std::vector<Real>& slopes = inwards > 0 ? slopes_at_start_ : slopes_at_end_;
+  if (!slopes.empty()) return slopes;
+  slopes = on_interpolant(stepper, end.tau + inwards).values;
+  for (std::size_t j = 0; j < slopes.size(); ++j) slopes[j] = (slopes[j] - end.values[j]) / inwards;
+  return slopes;
 }
 
 template <class Real>
-void EventLocator<Real>::start(const Stepper<Real>& stepper, Real h) {
+void EventLocator<Real>::start(const Stepper<Real>& stepper) {
   if (events_.empty()) return;
-  h_ = h;
   values_ = values_here(stepper);
   memory_.sign.clear();
   for (const Real& value : values_) memory_.sign.push_back(sign_of(value));
   memory_.sign_at_start = memory_.sign;
   memory_.zero_since.assign(events_.size(), std::numeric_limits<Real>::quiet_NaN());
-  take_slopes(stepper, h);
 }
 
 template <class Real>
 void EventLocator<Real>::resume(const Stepper<Real>& stepper, EventMemory<Real> memory) {
-  for (const std::size_t size :
-       {memory.sign_at_start.size(), memory.sign.size(), memory.zero_since.size(), memory.slope.size()})
+  for (const std::size_t size : {memory.sign_at_start.size(), memory.sign.size(), memory.zero_since.size()})
     if (size != events_.size())
       throw std::invalid_argument("resume: the memory is of " + std::to_string(size) + " events, the system has " +
                                   std::to_string(events_.size()));
@@ -101,18 +101,24 @@ void EventLocator<Real>::resume(const Stepper<Real>& stepper, EventMemory<Real> 
 
 /// Where, in interval i, a function with one sign at both ends could still have passed through zero and back.
 template <class Real>
-std::optional<Real> EventLocator<Real>::hidden_roots(const Samples& s, std::size_t i) const {
+std::optional<Real> EventLocator<Real>::hidden_roots(const Stepper<Real>& stepper, const Samples& s, std::size_t i) {
   const Real width = s[i + 1].tau - s[i].tau;
+  const bool first = i == 0, last = i + 2 == s.size();
   const auto secant = [&](std::size_t k, std::size_t j) -> Real {
     return (s[k + 1].values[j] - s[k].values[j]) / (s[k + 1].tau - s[k].tau);
   };
+  const auto reaches_zero = [&](Real value, Real fall) { return fall > 0 && value <= 2 * fall * width; };
   for (std::size_t j = 0; j < events_.size(); ++j) {
     const int sign = sign_of(s[i].values[j]);
     if (sign == 0 || sign != sign_of(s[i + 1].values[j])) continue;
-    const Real left = sign * s[i].values[j], right = sign * s[i + 1].values[j],
-               falling = sign * (i == 0 ? before_.slope[j] : secant(i - 1, j)),
-               rising = sign * (i + 2 == s.size() ? memory_.slope[j] : secant(i + 1, j));
-    if (!(falling < 0) || !(rising > 0)) continue;
+    const Real left = sign * s[i].values[j], right = sign * s[i + 1].values[j];
+    // Secants first: the slopes at the step's ends are looks of their own, which few steps need.
+    if (!first && !reaches_zero(left, -sign * secant(i - 1, j))) continue;
+    if (!last && !reaches_zero(right, sign * secant(i + 1, j))) continue;
+    const Real inwards = h_ / 1024,
+               falling = sign * (first ? slopes_at(stepper, s.front(), inwards)[j] : secant(i - 1, j)),
+               rising = sign * (last ? slopes_at(stepper, s.back(), -inwards)[j] : secant(i + 1, j));
+    if (!reaches_zero(left, -falling) || !reaches_zero(right, rising)) continue;
     const Real meet = (right - left - 2 * rising * width) / (2 * (falling - rising));
     if (!(meet > 0) || !(meet < width) || left + 2 * falling * meet > 0) continue;
     const Real tip = (right - left - rising * width) / (falling - rising);  // exact for a kink between straight lines
@@ -140,7 +146,7 @@ void EventLocator<Real>::refine(const Stepper<Real>& stepper, Samples& s) {
     if (has_no_sign(s[i], s[i + 1]) && !(s[i].exact && s[i + 1].exact)) {
       Sample& doubtful = s[i].exact ? s[i + 1] : s[i];
       doubtful = on_method(stepper, doubtful.tau);
-    } else if (const auto tau = hidden_roots(s, i); tau && s[i + 1].tau - s[i].tau > h_ / 4096) {
+    } else if (const auto tau = hidden_roots(stepper, s, i); tau && s[i + 1].tau - s[i].tau > h_ / 4096) {
       s.insert(s.begin() + static_cast<std::ptrdiff_t>(i) + 1, on_method(stepper, *tau));
     } else {
       ++i;
@@ -158,7 +164,8 @@ std::vector<Crossing<Real>> EventLocator<Real>::locate(const Stepper<Real>& step
   h_ = stepper.tau() - stepper.previous_tau();
   before_ = memory_;
   auto values_at_start = std::exchange(values_, values_here(stepper));
-  take_slopes(stepper, h_);
+  slopes_at_start_.clear();
+  slopes_at_end_.clear();
   Samples s = samples(stepper, std::move(values_at_start));
   while (const std::size_t doubtful = scan(stepper, s, crossings)) {
     for (const std::size_t i : {doubtful - 1, doubtful})
@@ -218,7 +225,6 @@ void EventLocator<Real>::cut(const Stepper<Real>& stepper, std::span<const Cross
     if (memory_.sign_at_start[j] == 0) memory_.sign_at_start[j] = memory_.sign[j];
   }
   for (const Crossing<Real>& c : kept) memory_.sign[static_cast<std::size_t>(c.event)] = c.direction;
-  take_slopes(stepper, h_);
 }
 
 /// The root between two samples of opposite sign; none when the function is not defined all along.
@@ -295,20 +301,19 @@ Crossing<Real> EventLocator<Real>::crossing(const Stepper<Real>& stepper, std::s
   using std::abs;
   using std::cbrt;
   using std::pow;
-  stepper.restep(tau, x_, error_);
-  stepper.derivative_at(tau, x_, dx_);
   // A central difference of fourth order, whose truncation and rounding are both about epsilon^(4/5), unless a kink
   // lies within its reach: then one of second order over an interval so short that only rounding would forbid a
   // shorter.
   const Real epsilon = std::numeric_limits<Real>::epsilon(), wide = h_ * pow(epsilon, Real(0.2)),
              narrow = h_ * cbrt(epsilon);
   const Clock<Real>& clock = stepper.clock();
-  const auto value_beside = [&](Real distance) -> Real {
-    for (std::size_t i = 0; i < x_.size(); ++i) beside_[i] = x_[i] + distance * dx_[i];
-    return values_at({clock.time(tau + distance), beside_})[event];
-  };
-  const auto rise = [&](Real distance) -> Real { return value_beside(distance) - value_beside(-distance); };
-  const Real smooth = (8 * rise(wide) - rise(2 * wide)) / (12 * wide), near = rise(narrow) / (2 * narrow);
+  const std::array<Real, 6> distances{wide, -wide, 2 * wide, -2 * wide, narrow, -narrow};
+  std::vector<Real> value;  // beside the crossing
+  stepper.restep(tau, x_, error_);
+  stepper.along_tangent(tau, x_, distances, beside_,
+                        [&](const Point<Real>& at) { value.push_back(values_at(at)[event]); });
+  const auto rise = [&](std::size_t i) -> Real { return value[i] - value[i + 1]; };
+  const Real smooth = (8 * rise(0) - rise(2)) / (12 * wide), near = rise(4) / (2 * narrow);
   const Real here = values_at({clock.time(tau), x_})[event];
   for (std::size_t i = 0; i < x_.size(); ++i) beside_[i] = x_[i] + error_[i];
   const Real off = values_at({clock.time(tau), beside_})[event];

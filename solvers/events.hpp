@@ -36,7 +36,6 @@ struct EventMemory {
   std::vector<int> sign_at_start;  ///< the first known
   std::vector<int> sign;           ///< the latest known
   std::vector<Real> zero_since;    ///< tau since which the function has been exactly zero; NaN where it is not
-  std::vector<Real> slope;         ///< d(event function)/dtau at the present state
 };
 
 /// Finds every crossing, step by step.
@@ -60,8 +59,8 @@ class EventLocator {
  public:
   explicit EventLocator(const System<Real>& system);
 
-  /// Takes signs and slopes at the stepper's present state. Call once, before the first step, of length about h.
-  void start(const Stepper<Real>& stepper, Real h);
+  /// Takes signs at the stepper's present state. Call once, before the first step.
+  void start(const Stepper<Real>& stepper);
   /// Instead of start: goes on at the stepper's present state with what another locator knew there.
   /// Throws std::invalid_argument when that was of another number of events.
   void resume(const Stepper<Real>& stepper, EventMemory<Real> memory);
@@ -91,21 +90,22 @@ class EventLocator {
   std::vector<Real> values_here(const Stepper<Real>& stepper);
   Sample on_interpolant(const Stepper<Real>& stepper, Real tau);
   Sample on_method(const Stepper<Real>& stepper, Real tau);
-  void take_slopes(const Stepper<Real>& stepper, Real h);
+  const std::vector<Real>& slopes_at(const Stepper<Real>& stepper, const Sample& end, Real inwards);
   Samples samples(const Stepper<Real>& stepper, std::vector<Real> values_at_start);
   void refine(const Stepper<Real>& stepper, Samples& samples);
   std::size_t scan(const Stepper<Real>& stepper, const Samples& samples, std::vector<Crossing<Real>>& crossings);
-  std::optional<Real> hidden_roots(const Samples& samples, std::size_t i) const;
+  std::optional<Real> hidden_roots(const Stepper<Real>& stepper, const Samples& samples, std::size_t i);
   Root root(const Stepper<Real>& stepper, std::size_t event, const Sample& a, const Sample& b);
   Root polish(const Stepper<Real>& stepper, std::size_t event, Real tau, Real slope, const Sample& a, const Sample& b);
   Crossing<Real> crossing(const Stepper<Real>& stepper, std::size_t event, Real tau, int direction);
 
   const System<Real>& system_;
   std::vector<Event> events_;
-  EventMemory<Real> memory_, before_;          // now, and before the step just located
-  std::vector<Real> values_;                   // at the stepper's state
-  std::vector<Real> x_, dx_, beside_, error_;  // scratch
-  Real h_ = 0;                                 // the latest step
+  EventMemory<Real> memory_, before_;                  // now, and before the step just located
+  std::vector<Real> values_;                           // at the stepper's state
+  std::vector<Real> slopes_at_start_, slopes_at_end_;  // of the latest step, where they have been asked for
+  std::vector<Real> x_, beside_, error_;               // scratch
+  Real h_ = 0;                                         // the latest step
   Index calls_ = 0;
 };
 

@@ -162,8 +162,23 @@ Point<Real> FrozenRungeKutta<Real>::restepped(Real tau, std::span<Real> room) co
 }
 
 template <class Real>
-Point<Real> FrozenRungeKutta<Real>::beside(Real distance, std::span<Real> room) const {
-  return point(this->tau_ + distance, *step_, distance, {{0}, {1}}, room);
+void FrozenRungeKutta<Real>::along_tangent(Real tau, std::span<const Real> /*x*/, std::span<const Real> distances,
+                                           std::span<Real> room,
+                                           const std::function<void(const Point<Real>&)>& see) const {
+  const Real from = this->previous_tau_, h = tau - from;
+  if (tau == this->tau_ || tau == from) {
+    for (const Real& distance : distances)
+      see(point(tau + distance, tau == from ? *other_step_ : *step_, distance, {{0}, {1}}, room));
+    return;
+  }
+  (void)restepped(tau, room);
+  evaluate(*restep_, scheme_.end, from, h);
+  for (const Real& distance : distances) {
+    Sum sum = scheme_.stages[scheme_.end];
+    sum.stages.push_back(scheme_.end);
+    sum.c.push_back(distance / h);
+    see(point(tau + distance, *restep_, h, std::move(sum), room));
+  }
 }
 
 template <class Real>

@@ -27,7 +27,8 @@ class FrozenRungeKutta final : public OneStepStepper<Real> {
   void restep(Real tau, std::span<Real> x, std::span<Real> error) const override;
   Point<Real> interpolated(Real tau, std::span<Real> room) const override;
   Point<Real> restepped(Real tau, std::span<Real> room) const override;
-  Point<Real> beside(Real distance, std::span<Real> room) const override;
+  void along_tangent(Real tau, std::span<const Real> x, std::span<const Real> distances, std::span<Real> room,
+                     const std::function<void(const Point<Real>&)>& see) const override;
 
  private:
   using Step = FrozenStep<Real>;

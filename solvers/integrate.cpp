@@ -55,7 +55,7 @@ class Integration {
       locator_.resume(stepper_, from->events);
     } else {
       counted(counts().for_start, [&] { next_step_ = first_step(); });
-      locator_.start(stepper_, next_step_);
+      locator_.start(stepper_);
     }
     remember();
   }

@@ -82,10 +82,15 @@ Point<Real> OneStepStepper<Real>::restepped(Real tau, std::span<Real> room) cons
 }
 
 template <class Real>
-Point<Real> OneStepStepper<Real>::beside(Real distance, std::span<Real> room) const {
-  const std::span<const Real> dx = this->derivative();
-  for (std::size_t i = 0; i < room.size(); ++i) room[i] = x_[static_cast<Index>(i)] + distance * dx[i];
-  return {clock_.time(tau_ + distance), room};
+void OneStepStepper<Real>::along_tangent(Real tau, std::span<const Real> x, std::span<const Real> distances,
+                                         std::span<Real> room,
+                                         const std::function<void(const Point<Real>&)>& see) const {
+  State dx(x_.size());
+  derivative_at(tau, x, view(dx));
+  for (const Real& distance : distances) {
+    for (std::size_t i = 0; i < x.size(); ++i) room[i] = x[i] + distance * dx[static_cast<Index>(i)];
+    see({clock_.time(tau + distance), room});
+  }
 }
 
 template <class Real>

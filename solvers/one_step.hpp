@@ -34,7 +34,8 @@ class OneStepStepper : public Stepper<Real> {
   void interpolate(Real tau, std::span<Real> x) const override;
   Point<Real> interpolated(Real tau, std::span<Real> room) const override;
   Point<Real> restepped(Real tau, std::span<Real> room) const override;
-  Point<Real> beside(Real distance, std::span<Real> room) const override;
+  void along_tangent(Real tau, std::span<const Real> x, std::span<const Real> distances, std::span<Real> room,
+                     const std::function<void(const Point<Real>&)>& see) const override;
   void derivative_at(Real tau, std::span<const Real> x, std::span<Real> dx) const override;
   Real initial_step(Real h_max) const override;
   Index evaluations() const override { return evaluations_; }

@@ -3,6 +3,7 @@
 #include <solvers/error_norm.hpp>
 #include <solvers/system.hpp>
 
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -70,11 +71,13 @@ class Stepper {
 
   virtual void interpolate(Real tau, std::span<Real> x) const = 0;
   virtual void restep(Real tau, std::span<Real> x, std::span<Real> error = {}) const = 0;
-  /// Points inside the step just accepted, and x + distance dx/dtau from where it stands; each until the next call of
-  /// any function of the stepper. `room` [dimension] takes the state.
+  /// Points inside the step just accepted; each until the next call of any function of the stepper. `room` [dimension]
+  /// takes the state.
   virtual Point<Real> interpolated(Real tau, std::span<Real> room) const = 0;
   virtual Point<Real> restepped(Real tau, std::span<Real> room) const = 0;
-  virtual Point<Real> beside(Real distance, std::span<Real> room) const = 0;
+  /// Shows x + distance dx/dtau for each of the distances, where x is what restep gives at tau.
+  virtual void along_tangent(Real tau, std::span<const Real> x, std::span<const Real> distances, std::span<Real> room,
+                             const std::function<void(const Point<Real>&)>& see) const = 0;
   virtual void derivative_at(Real tau, std::span<const Real> x, std::span<Real> dx) const = 0;  ///< dx/dtau anywhere
 
   /// A first step from the state's size and its first two derivatives (Hairer, Norsett, Wanner, Solving ODEs I, II.4),

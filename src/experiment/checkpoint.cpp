@@ -19,8 +19,7 @@ SolveState::SolveState(std::size_t dimension, std::size_t events, const std::str
     : stepper{0, std::vector<double>(dimension), std::vector<double>(dimension),
               std::vector<double>(
                   static_cast<std::size_t>(solvers::memory_size(method, static_cast<solvers::Index>(dimension))))},
-      continuation{.events = {std::vector<int>(events), std::vector<int>(events), std::vector<double>(events),
-                              std::vector<double>(events)}} {}
+      continuation{.events = {std::vector<int>(events), std::vector<int>(events), std::vector<double>(events)}} {}
 
 SolveState::SolveState(const solvers::Stepper<double>& of, const solvers::Report<double>& report, double seconds)
     : stepper(of.save()),
@@ -38,7 +37,6 @@ void SolveState::visit(Packing& packing) {
   packing(largest_step);
   packing(wall_seconds);
   packing(continuation.events.zero_since);
-  packing(continuation.events.slope);
   packing(stepper.x);
   packing(stepper.dx);
   packing(stepper.memory);

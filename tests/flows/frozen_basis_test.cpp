@@ -225,6 +225,16 @@ TEST(FrozenBasis, APointSaysWithoutItsStateWhatTheStateSays) {
     };
     const auto looked_at = stepper(method, *flow), alone = stepper(method, *flow);
     std::vector<double> room(x0.size());
+    const auto expect_the_same = [&](const solvers::Point<double>& at, bool whole) {
+      seen.set(at, whole);
+      const std::vector<double> found = values(seen);
+      EXPECT_TRUE(std::isnan(room.front()));  // nobody has formed the state
+      formed.set(at.t(), at.x());
+      const std::vector<double> expected = values(formed);
+      // Sums of some hundred terms of the size of squared columns, and relative changes of such sums.
+      for (std::size_t i = 0; i < found.size(); ++i)
+        EXPECT_NEAR(found[i], expected[i], 1e-11 * std::max(1.0, std::abs(expected[i]))) << i;
+    };
     looked_at->start(0.3, x0);
     alone->start(0.3, x0);
     for (const double tau : {0.7, 1.4}) {
@@ -237,19 +247,28 @@ TEST(FrozenBasis, APointSaysWithoutItsStateWhatTheStateSays) {
                                 std::function([&] { return looked_at->interpolated(tau, room); }),
                                 std::function([&] { return looked_at->restepped(from + 0.6 * h, room); }),
                                 std::function([&] { return looked_at->restepped(from + 0.2 * h, room); }),
-                                std::function([&] { return looked_at->beside(0.01, room); })})
+                                std::function([&] { return looked_at->restepped(from + 0.2 * h, room); })})
         for (const bool whole : {true, false}) {
           std::fill(room.begin(), room.end(), std::numeric_limits<double>::quiet_NaN());
-          const solvers::Point<double> at = point();
-          seen.set(at, whole);
-          const std::vector<double> found = values(seen);
-          EXPECT_TRUE(std::isnan(room.front()));  // nobody has formed the state
-          formed.set(at.t(), at.x());
-          const std::vector<double> expected = values(formed);
-          // Sums of some hundred terms of the size of squared columns, and relative changes of such sums.
-          for (std::size_t i = 0; i < found.size(); ++i)
-            EXPECT_NEAR(found[i], expected[i], 1e-11 * std::max(1.0, std::abs(expected[i]))) << i;
+          expect_the_same(point(), whole);
         }
+      for (const double at : {from, from + 0.6 * h, tau}) {  // what they are shown at, from the method on vectors
+        std::vector<double> x(x0.size()), dx(x0.size());
+        looked_at->restep(at, x);
+        looked_at->derivative_at(at, x, dx);
+        std::fill(room.begin(), room.end(), std::numeric_limits<double>::quiet_NaN());
+        std::vector<double> distances{0.01 * h, -0.02 * h};
+        looked_at->along_tangent(at, x, std::vector(distances), room, [&](const solvers::Point<double>& point) {
+          std::fill(room.begin(), room.end(), std::numeric_limits<double>::quiet_NaN());
+          expect_the_same(point, false);
+          std::vector<double> expected = x;
+          for (std::size_t i = 0; i < x.size(); ++i) expected[i] += distances.front() * dx[i];
+          EXPECT_EQ(point.t(), looked_at->clock().time(at + distances.front()));
+          expect_near(point.x(), expected, 100 * epsilon * largest(x));
+          distances.erase(distances.begin());
+        });
+        EXPECT_TRUE(distances.empty());
+      }
     }
     EXPECT_EQ(looked_at->save().x, alone->save().x);
   });

@@ -98,7 +98,7 @@ TEST_P(Orders, EventTimesHaveTheOrderOfTheMethodAndNotOfTheInterpolant) {
   for (int n = 101; n <= 808; n *= 2) {  // the root lies somewhere inside a step
     const auto stepper = stepper_at<Quad>(GetParam().name, system, {1, 1});
     EventLocator<Quad> locator(system);
-    locator.start(*stepper, Quad(3.5) / n);
+    locator.start(*stepper);
     for (int i = 1; i <= n; ++i) {
       stepper->attempt(Quad(3.5) * i / n);
       stepper->accept();

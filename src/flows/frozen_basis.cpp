@@ -32,6 +32,9 @@ FrozenBasis::FrozenBasis(FrozenFlow flow, Index stages)
                 .gram_B = 0,
                 .gram_H = reserve(2 * s * stages_ * 2 * own),
                 .squares_V = reserve(own),
+                .A = reserve((own + s) * (own + s)),
+                .G = reserve(own),
+                .gradient = reserve(own),
                 .derivatives = {},
                 .gV = {}};
     place.gram_B = reserve(2 * own * place.directions(count));
@@ -214,11 +217,13 @@ void FrozenBasis::end(const Now& now) {
   for (std::size_t j = 0; j < now.sum.c.size(); ++j)
     stage.p += (now.sum.c[j] * total.tau[static_cast<Index>(j)]) *
                u_.col(static_cast<Index>(now.sum.stages[j])).head(flow_.rows_V);
-  stage.power =
-      now.scale * (rho.W * flow_.M * stage.p.squaredNorm() +
-                   rho.W_V * u_.col(at).squaredNorm() * (total.V + total.gV.squaredNorm()) +
-                   flow_.root * flow_.root *
-                       (rho.W_K * (total.K + stage.dK.squaredNorm()) + rho.W_Q * (total.Q + stage.dQ.squaredNorm())));
+  const double W = flow_.M * stage.p.squaredNorm(), W_V = u_.col(at).squaredNorm() * (total.V + total.gV.squaredNorm()),
+               W_K = flow_.root * flow_.root * (total.K + stage.dK.squaredNorm()),
+               W_Q = flow_.root * flow_.root * (total.Q + stage.dQ.squaredNorm());
+  stage.power = now.scale * (rho.W * W + rho.W_V * W_V + rho.W_K * W_K + rho.W_Q * W_Q);
+  stage.speeds = {rho.W * rho.W * W, rho.W_V * rho.W_V * W_V, rho.W_K * rho.W_K * W_K, rho.W_Q * rho.W_Q * W_Q};
+  stage.gradient = total.gV;
+  stage.scale = now.scale;
   stage.dK *= now.scale * flow_.root * rho.W_K;
   stage.dQ *= now.scale * flow_.root * rho.W_Q;
   stage.p *= now.scale;
@@ -257,7 +262,8 @@ void FrozenBasis::evaluate(std::size_t stage, double, double scale, const Sum& s
     load(i, x_, tile);
     add_directions(i, stage, tile.B);
     coordinates(i, stage, true, sum, tile.Z);
-    evaluate_sample(i, now, tile, chunks_[chunk]);
+    take_scores(i, now, tile);
+    take_derivative(i, now, tile, chunks_[chunk]);
   });
   end(now);
 }

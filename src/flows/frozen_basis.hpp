@@ -71,6 +71,7 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
     Index gram_B;                    // [2 own, directions] B^T [B | H]
     Index gram_H;                    // [2 shared stages, 2 own] H^T B
     Index squares_V;                 // [own] |V(0)|^2
+    Index A, G, gradient;            // [all, all], [own], [own] scores, values and gV at the start
     std::vector<Index> derivatives;  // of each stage: [directions, padded] coordinates of dK and dQ
     std::vector<Index> gV;           // of each stage: [own], scaled
 
@@ -85,9 +86,12 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   };
   /// What all samples share at one stage: of the derivative.
   struct Stage {
-    Vector<double> p, gV;   // [rows_V] W_V gV, [shared], scaled
-    Matrix<double> dK, dQ;  // [padded rows, shared]
-    double power = 0;
+    double scale = 1;
+    Vector<double> p, gV;      // [rows_V] W_V gV, [shared], scaled
+    Matrix<double> dK, dQ;     // [padded rows, shared]
+    double power = 0;          // scaled
+    Vector<double> gradient;   // [shared] gV itself
+    PerMatrix<double> speeds;  // squared, as Flow::power
   };
   /// What a run of samples adds to that.
   struct Chunk {
@@ -157,7 +161,7 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   void take_products(Index i, std::size_t stage, Tile& tile) const;
   void take_scores(Index i, const Now& now, Tile& tile) const;
   void take_gradient(Index i, const Now& now, Tile& tile, Chunk& chunk) const;
-  void evaluate_sample(Index i, const Now& now, Tile& tile, Chunk& chunk);
+  void take_derivative(Index i, const Now& now, Tile& tile, Chunk& chunk);
   void start_sample(Index i, const Now& now, Tile& tile, Chunk& chunk);
   void arrange_gradient(Index i, double scale, Tile& tile) const;
   void write_derivative(Index i, std::size_t stage, double scale, Tile& tile);
@@ -173,6 +177,9 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
                    Tile& tile) const;
   double shared_error(const Error& error, const Norm& norm, std::span<const double> y) const;
   void add_traces(Index i, const Now& now, Tile& tile, Chunk& chunk) const;
+  void look_at_start(Glance<double>& out);
+  void see_scores(Index i, const double* A, Glance<double>& out) const;
+  void see_values(Index i, const double* G, const double* gV, Glance<double>& out) const;
   void see_shared(const Now& now, Glance<double>& out) const;
 
   FrozenFlow flow_;

@@ -11,28 +11,19 @@ std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
 /// A stage behind those there are, of which nothing is kept but what it has seen on its way.
 void FrozenBasis::look(const Sum& sum, bool whole, Glance<double>& out) {
+  if (sum.c.empty()) return look_at_start(out);
   const std::size_t stage = latest_ + 1;
   move_shared(stage, sum);
   const Now now = begin(stage, 1.0, sum);
-  const WordPairs& pairs = flow_.model.pairs();
   for_each_sample([&](Index i, Tile& tile, std::size_t item) {
     Chunk& chunk = chunks_[item];
-    const Sample& sample = this->sample(i);
     load(i, x_, tile);
     add_directions(i, stage, tile.B);
     coordinates(i, stage, true, sum, tile.Z);
     take_scores(i, now, tile);
-    const std::span<const Index> of_sample = pairs.of_sample(i);
-    const Index l = std::ssize(sample.order);
-    for (Index q = 0; q < l; ++q)  // those of two shared words are not this sample's alone
-      for (Index k = 0; k < (q < sample.own ? l : sample.own); ++k)
-        out.A[to_size(of_sample[sample.pair(q, k)])] = tile.P[to_size(q * l + k)];
+    see_scores(i, tile.P.data(), out);
     take_gradient(i, now, tile, chunk);
-    for (Index a = 0; a < sample.own; ++a) {
-      const std::size_t word = to_size(flow_.held[to_size(sample.columns[to_size(a)])]);
-      out.G[word] = tile.G[to_size(a)];
-      out.gV[word] = tile.gV[to_size(a)];
-    }
+    see_values(i, tile.G.data(), tile.gV.data(), out);
     if (!whole) return;
     add_traces(i, now, tile, chunk);
     arrange_gradient(i, 1.0, tile);
@@ -41,6 +32,45 @@ void FrozenBasis::look(const Sum& sum, bool whole, Glance<double>& out) {
   });
   end(now);
   see_shared(now, out);
+}
+
+/// The first stage has seen it all.
+void FrozenBasis::look_at_start(Glance<double>& out) {
+  move_shared(0, {});
+  const Now now = begin(0, 1.0, {});
+  Chunk& total = chunks_.front();
+  for (Index i = 0; i < std::ssize(places_); ++i) {
+    const Place& at = place(i);
+    see_scores(i, numbers(at.A), out);
+    see_values(i, numbers(at.G), numbers(at.gradient), out);
+    const Index next = at.directions(to_size(stages_)) + 1;  // on the diagonal
+    for (Index a = 0; a < at.own; ++a) {
+      total.trace_V += numbers(at.squares_V)[a];
+      total.trace_K += numbers(at.gram_B)[a * next];
+      total.trace_Q += numbers(at.gram_B)[(at.own + a) * next];
+    }
+  }
+  see_shared(now, out);
+}
+
+/// All scores of a sample but those of two shared words, which are not its alone.
+void FrozenBasis::see_scores(Index i, const double* A, Glance<double>& out) const {
+  const Sample& sample = this->sample(i);
+  const std::span<const Index> of_sample = flow_.model.pairs().of_sample(i);
+  const Index l = std::ssize(sample.order);
+  for (Index q = 0; q < l; ++q)
+    for (Index k = 0; k < (q < sample.own ? l : sample.own); ++k)
+      out.A[to_size(of_sample[sample.pair(q, k)])] = A[q * l + k];
+}
+
+/// Of a sample's own words.
+void FrozenBasis::see_values(Index i, const double* G, const double* gV, Glance<double>& out) const {
+  const Sample& sample = this->sample(i);
+  for (Index a = 0; a < sample.own; ++a) {
+    const std::size_t word = to_size(flow_.held[to_size(sample.columns[to_size(a)])]);
+    out.G[word] = G[a];
+    out.gV[word] = gV[a];
+  }
 }
 
 /// The squares of the sample's own columns.
@@ -74,8 +104,7 @@ void FrozenBasis::see_shared(const Now& now, Glance<double>& out) const {
   const Chunk& total = chunks_.front();
   const Stage& stage = of_stage_[now.stage];
   const auto u = u_.col(static_cast<Index>(now.stage));
-  const Rates<double>& rho = flow_.rates;
-  out.p = stage.p;
+  out.p = stage.p / stage.scale;
   out.U = u.squaredNorm();
   out.integrated_power = x_.back();
   for (std::size_t j = 0; j < now.sum.c.size(); ++j)
@@ -87,7 +116,7 @@ void FrozenBasis::see_shared(const Now& now, Glance<double>& out) const {
   for (Index word = 0; word < shared(); ++word) {
     out.words.push_back(flow_.held[to_size(flow_.words.shared_columns[to_size(word)])]);
     out.G[to_size(out.words.back())] = now.G[word];
-    out.gV[to_size(out.words.back())] = total.gV[word];
+    out.gV[to_size(out.words.back())] = stage.gradient[word];
   }
   const Matrix<double> A = flow_.root * out.Q.transpose() * out.K;
   for (Index i = 0; i < std::ssize(places_); ++i) {
@@ -102,10 +131,7 @@ void FrozenBasis::see_shared(const Now& now, Glance<double>& out) const {
   out.trace_Gamma = total.trace_V + out.V.squaredNorm();
   out.trace_S_K = total.trace_K + out.K.squaredNorm();
   out.trace_S_Q = total.trace_Q + out.Q.squaredNorm();
-  out.power = {rho.W * rho.W * flow_.M * stage.p.squaredNorm(),
-               rho.W_V * rho.W_V * out.U * (total.V + total.gV.squaredNorm()),
-               rho.W_K * rho.W_K * flow_.root * flow_.root * total.K + stage.dK.squaredNorm(),
-               rho.W_Q * rho.W_Q * flow_.root * flow_.root * total.Q + stage.dQ.squaredNorm()};
+  out.power = stage.speeds;
 }
 
 }  // namespace gradflow

@@ -120,9 +120,8 @@ void FrozenBasis::take_gradient(Index i, const Now& now, Tile& tile, Chunk& chun
   }
 }
 
-/// From the coordinates Z at the stage's point: the sample's derivative, and what it adds to the shared words.
-void FrozenBasis::evaluate_sample(Index i, const Now& now, Tile& tile, Chunk& chunk) {
-  take_scores(i, now, tile);
+/// From the scores at the stage's point: the sample's derivative, and what it adds to the shared words.
+void FrozenBasis::take_derivative(Index i, const Now& now, Tile& tile, Chunk& chunk) {
   take_gradient(i, now, tile, chunk);
   arrange_gradient(i, now.scale, tile);
   write_derivative(i, now.stage, now.scale, tile);
@@ -247,7 +246,11 @@ void FrozenBasis::start_sample(Index i, const Now& now, Tile& tile, Chunk& chunk
   }
   add_directions(i, 0, tile.B);
   coordinates(i, 0, true, {}, tile.Z);
-  evaluate_sample(i, now, tile, chunk);
+  take_scores(i, now, tile);
+  std::copy(tile.P.begin(), tile.P.begin() + (at.own + at.shared) * (at.own + at.shared), numbers(at.A));
+  std::copy(tile.G.begin(), tile.G.begin() + at.own, numbers(at.G));
+  take_derivative(i, now, tile, chunk);
+  std::copy(tile.gV.begin(), tile.gV.begin() + at.own, numbers(at.gradient));
 }
 
 }  // namespace gradflow

@@ -84,8 +84,10 @@ void Table::append(double t, std::span<const std::span<const double>> row) {
     if (std::ssize(row[c]) != columns_[c].data.row_size())
       misuse(fmt::format("{} values were given for a row of {}, which has {}", row[c].size(),
                          columns_[c].data.place().object, columns_[c].data.row_size()));
-  for (std::size_t c = 0; c < row.size(); ++c)
+  for (std::size_t c = 0; c < row.size(); ++c) {
     columns_[c].gathered.insert(columns_[c].gathered.end(), row[c].begin(), row[c].end());
+    gathered_bytes_ += row[c].size_bytes();
+  }
   gathered_t_.push_back(t);
 }
 
@@ -99,6 +101,7 @@ void Table::write_columns() {
 void Table::write_t() {
   if (!gathered_t_.empty()) t_.append(gathered_t_);
   gathered_t_.clear();
+  gathered_bytes_ = 0;
 }
 
 void Table::replace(std::size_t column, std::int64_t row, double value) {

@@ -21,7 +21,11 @@ class Table {
   /// All columns, one after the other.
   void append(double t, std::span<const double> row);
   void append(double t, std::span<const std::span<const double>> row);
-  bool full() const { return std::ssize(gathered_t_) >= chunk_rows_; }
+  /// Whether the gathered rows fill a chunk or, where each row is one, so many bytes.
+  bool full() const {
+    return std::ssize(gathered_t_) >= chunk_rows_ && (chunk_rows_ > 1 || gathered_bytes_ >= bytes_at_once);
+  }
+  static constexpr std::size_t bytes_at_once = std::size_t{4} << 20;
   /// Committed and gathered.
   std::int64_t rows() const { return t_.rows() + std::ssize(gathered_t_); }
   void write_columns();
@@ -40,6 +44,7 @@ class Table {
   std::int64_t chunk_rows_;
   storage::Dataset t_;
   std::vector<double> gathered_t_;
+  std::size_t gathered_bytes_ = 0;
   std::vector<Stored> columns_;
 };
 

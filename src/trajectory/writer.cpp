@@ -163,10 +163,7 @@ void RunGroupWriter::record(double t, std::span<const double> values) {
 }
 
 void RunGroupWriter::snapshot(double t, std::span<const std::span<const double>> values) {
-  file().change([&] {
-    implementation_->states.append(t, values);
-    file().commit();
-  });
+  file().change([&] { file().append(implementation_->states, t, values); });
 }
 
 void RunGroupWriter::step(double t, double clock_step, double error_ratio) {

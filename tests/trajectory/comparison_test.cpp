@@ -8,6 +8,7 @@
 
 #include "trajectory/child_process.hpp"
 #include "trajectory/example_comparison.hpp"
+#include "trajectory/table.hpp"
 
 namespace gradflow::trajectory {
 namespace {
@@ -162,7 +163,14 @@ TEST(Comparison, ACommitIsOfAllRuns) {
         << "at once";
     example::write_row(writer, 1);
     example::write_snapshot(writer.flow(), 0);
-    EXPECT_EQ(rows(), (Rows{2, 2, 3, 2})) << "a snapshot is committed at once";
+    EXPECT_EQ(rows(), (Rows{1, 1, 2, 1})) << "a small snapshot waits for others";
+    using namespace example;
+    const std::size_t snapshot_bytes = sizeof(double) * (hidden * width + width * words + 1);
+    for (std::size_t bytes = 2 * snapshot_bytes; bytes < Table::bytes_at_once; bytes += snapshot_bytes)
+      example::write_snapshot(writer.flow(), static_cast<double>(bytes));
+    EXPECT_EQ(rows(), (Rows{1, 1, 2, 1}));
+    example::write_snapshot(writer.flow(), 1e9);
+    EXPECT_EQ(rows(), (Rows{2, 2, 3, 2})) << "4 MiB of snapshots are committed at once";
     example::write_row(writer, 2);
   }
   EXPECT_EQ(rows(), (Rows{3, 3, 4, 3})) << "the destructor must close the file";

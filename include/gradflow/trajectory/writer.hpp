@@ -33,8 +33,8 @@ class RunGroupWriter {
 
   /// A row of observables at flow time t: the values of all columns, one after the other, each row-major.
   void record(double t, std::span<const double> values);
-  /// The state at flow time t: for each column of RunDescription::states its values, row-major. Committed at once,
-  /// with all that is gathered.
+  /// The state at flow time t: for each column of RunDescription::states its values, row-major. From 4 MiB on
+  /// they are committed, with all that is gathered.
   void snapshot(double t, std::span<const std::span<const double>> values);
   /// An accepted step that ends at flow time t: its length in the clock's time, and its error ratio (accepted: at most
   /// 1).

@@ -176,7 +176,7 @@ class FrozenBasis final : public solvers::FrozenStep<double> {
   double own_error(Index i, std::size_t stage, const Error& error, const Norm& norm, const FrozenBasis& next,
                    Tile& tile) const;
   double shared_error(const Error& error, const Norm& norm, std::span<const double> y) const;
-  void add_traces(Index i, const Now& now, Tile& tile, Chunk& chunk) const;
+  void add_traces(Index i, const Now& now, const Matrix<double>& gram, Tile& tile, Chunk& chunk) const;
   void look_at_start(Glance<double>& out);
   void see_scores(Index i, const double* A, Glance<double>& out) const;
   void see_values(Index i, const double* G, const double* gV, Glance<double>& out) const;

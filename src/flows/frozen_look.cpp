@@ -15,6 +15,9 @@ void FrozenBasis::look(const Sum& sum, bool whole, Glance<double>& out) {
   const std::size_t stage = latest_ + 1;
   move_shared(stage, sum);
   const Now now = begin(stage, 1.0, sum);
+  Matrix<double> terms(padded_V_, std::ssize(sum.c));  // u of each
+  for (Index j = 0; j < terms.cols(); ++j) terms.col(j) = u_.col(static_cast<Index>(sum.stages[to_size(j)]));
+  const Matrix<double> gram = terms.transpose() * terms;
   for_each_sample([&](Index i, Tile& tile, std::size_t item) {
     Chunk& chunk = chunks_[item];
     load(i, x_, tile);
@@ -25,7 +28,7 @@ void FrozenBasis::look(const Sum& sum, bool whole, Glance<double>& out) {
     take_gradient(i, now, tile, chunk);
     see_values(i, tile.G.data(), tile.gV.data(), out);
     if (!whole) return;
-    add_traces(i, now, tile, chunk);
+    add_traces(i, now, gram, tile, chunk);
     arrange_gradient(i, 1.0, tile);
     add_to_shared(i, stage, tile, chunk);
     add_power(i, stage, tile, chunk);
@@ -73,8 +76,8 @@ void FrozenBasis::see_values(Index i, const double* G, const double* gV, Glance<
   }
 }
 
-/// The squares of the sample's own columns.
-void FrozenBasis::add_traces(Index i, const Now& now, Tile& tile, Chunk& chunk) const {
+/// The squares of the sample's own columns. `gram`: of u at the stages of the sum.
+void FrozenBasis::add_traces(Index i, const Now& now, const Matrix<double>& gram, Tile& tile, Chunk& chunk) const {
   const Place& at = place(i);
   for (Index a = 0; a < at.own; ++a) {
     const Index q = at.queries + a;
@@ -85,10 +88,8 @@ void FrozenBasis::add_traces(Index i, const Now& now, Tile& tile, Chunk& chunk) 
   const Index terms = std::ssize(now.sum.c);
   std::array<const double*, most_stages> u;
   for (Index j = 0; j < terms; ++j) u[to_size(j)] = u_.col(static_cast<Index>(now.sum.stages[to_size(j)])).data();
-  Matrix<double> gram(terms, terms);
   double* const along = tile.product.data();  // [own, terms] V(0) . u_r
   lanes::dots<double>(tile.values.data(), 0, at.own, u.data(), 0, terms, padded_V_, 1.0, along, terms);
-  lanes::dots<double>(u.data(), 0, terms, u.data(), 0, terms, padded_V_, 1.0, gram.data(), terms);
   Vector<double> weights(terms);
   for (Index a = 0; a < at.own; ++a) {
     for (Index j = 0; j < terms; ++j)

@@ -88,15 +88,17 @@ template <class Real>
 template <class LengthOfError>
 Real ErrorNorm<Real>::largest_ratio(LengthOfError length_of_error, std::span<const Real> x_old,
                                     std::span<const Real> x_new) const {
-  const auto ratio = [&](const Block& block, Index at, Index length, Scratch& scratch) -> Real {
-    const Real e = length_of_error(at, length, scratch);
-    return of_vector(block, e, length_of(x_old.data() + at, length), length_of(x_new.data() + at, length));
+  const auto enlarge = [&](Real& largest, const Block& block, Index at, Index length, Scratch& scratch) {
+    const Real e = length_of_error(at, length, scratch), after = length_of(x_new.data() + at, length);
+    const auto ratio = [&](Real before) { return of_vector(block, e, before, after); };
+    if (ratio(0) <= largest) return;  // then so is it with the start's length, which need not be known
+    largest = larger(ratio(length_of(x_old.data() + at, length)), largest);
   };
   Real largest = 0;
   if (workers_ == nullptr || workers_->threads() == 1) {
     Scratch scratch;
     for_each_vector([&](const Block& block, Index at, Index, Index length) {
-      largest = larger(ratio(block, at, length, scratch), largest);
+      enlarge(largest, block, at, length, scratch);
     });
     return largest;
   }
@@ -110,7 +112,7 @@ Real ErrorNorm<Real>::largest_ratio(LengthOfError length_of_error, std::span<con
     const auto t = static_cast<std::size_t>(thread);
     for (Index v = item * at_once; v < std::min((item + 1) * at_once, std::ssize(vectors)); ++v) {
       const auto [block, at] = vectors[static_cast<std::size_t>(v)];
-      of_thread[t] = larger(ratio(*block, at, block->vector_length(), scratch[t]), of_thread[t]);
+      enlarge(of_thread[t], *block, at, block->vector_length(), scratch[t]);
     }
   });
   for (const Real& one : of_thread) largest = larger(one, largest);

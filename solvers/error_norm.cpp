@@ -97,9 +97,8 @@ Real ErrorNorm<Real>::largest_ratio(LengthOfError length_of_error, std::span<con
   Real largest = 0;
   if (workers_ == nullptr || workers_->threads() == 1) {
     Scratch scratch;
-    for_each_vector([&](const Block& block, Index at, Index, Index length) {
-      enlarge(largest, block, at, length, scratch);
-    });
+    for_each_vector(
+        [&](const Block& block, Index at, Index, Index length) { enlarge(largest, block, at, length, scratch); });
     return largest;
   }
   std::vector<std::pair<const Block*, Index>> vectors;

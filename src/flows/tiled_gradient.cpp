@@ -16,8 +16,6 @@ namespace {
 
 std::size_t to_size(Index i) { return static_cast<std::size_t>(i); }
 
-constexpr std::size_t most_terms = 16;  // of a stage: those of every explicit method here
-
 template <class Real>
 Real size_of(const Real& x) {
   return x < 0 ? Real(-x) : x;
@@ -107,28 +105,35 @@ void TiledGradient<Real>::find_factors(const Request& request) const {
     const Index column = largest(columns_, [&](Index i) { return term(row, i); });
     const Real pivot = term(row, column);
     // Division by so little would lose digits; so would a row of zeros.
-    const bool sound = size_of(pivot) > std::numeric_limits<Real>::min() / std::numeric_limits<Real>::epsilon();
-    factors_.push_back({sound ? Vector<Real>((request.at.c[j] / pivot) * term.col(column)) : Vector<Real>(),
-                        request.at.k[j] + request.begin.V + row});
+    if (!(size_of(pivot) > std::numeric_limits<Real>::min() / std::numeric_limits<Real>::epsilon()))
+      return factors_.clear();
+    const Vector<Real> u = (request.at.c[j] / pivot) * term.col(column);
+    factors_.push_back({u, request.u.dot(u), request.at.k[j] + request.begin.V + row});
   }
 }
 
 /// As `form`, by the factors.
 template <class Real>
 const Real* TiledGradient<Real>::form_V(const Request& request, Index column, Real* out) const {
-  if (factors_.empty()) return form(request, request.begin.V + column * rows_V_, rows_V_, rows_V_, out);
-  const std::size_t at = to_size(request.begin.V + column * rows_V_), size = to_size(rows_V_), terms = factors_.size();
+  const Index begin = request.begin.V + column * rows_V_;
+  if (factors_.empty()) return form(request, begin, rows_V_, rows_V_, out);
+  const std::size_t at = to_size(begin), size = to_size(rows_V_), terms = factors_.size();
   std::array<Real, most_terms> c;
   std::array<const Real*, most_terms> k;
   for (std::size_t j = 0; j < terms; ++j) {
-    const Factor& factor = factors_[j];
-    const bool whole = factor.u.size() == 0;
-    c[j] = whole ? request.at.c[j] : factor.row[column * rows_V_];
-    k[j] = whole ? request.at.k[j] + at : factor.u.data();
+    c[j] = factors_[j].of(column, rows_V_);
+    k[j] = factors_[j].u.data();
   }
   solvers::combine<Real>(request.at.x.subspan(at, size), {c.data(), terms}, {k.data(), terms}, {out, size});
   if (request.y) std::copy_n(out, size, request.y + at);
   return out;
+}
+
+/// The column before the factors are added to it, for who can add their products instead.
+template <class Real>
+const Real* TiledGradient<Real>::start_V(const Request& request, Index column, Real* out) const {
+  const Real* const from = request.at.x.data() + request.begin.V + column * rows_V_;
+  return rows_V_ % lanes::stride == 0 ? from : std::copy_n(from, rows_V_, out) - rows_V_;
 }
 
 template <class Real>
@@ -168,7 +173,11 @@ void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weigh
   const auto own_columns = [&](auto one) {
     for (Index a = 0; a < own; ++a) one(a, sample.columns[to_size(a)]);
   };
-  own_columns([&](Index a, Index column) { V[a] = form_V(request, column, tile.V.col(a).data()); });
+  const std::span<const Factor> apart = request.y ? std::span<const Factor>() : factors_;  // of V
+  own_columns([&](Index a, Index column) {
+    Real* const room = tile.V.col(a).data();
+    V[a] = apart.empty() ? form_V(request, column, room) : start_V(request, column, room);
+  });
   const auto form_KQ = [&](Index begin, Matrix<Real>& columns, const Real** at) {
     for (Index a = 0, next; a < own; a = next) {
       const Index first = sample.columns[to_size(a)];
@@ -187,6 +196,8 @@ void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weigh
     Q[a] = Q_.col(word).data();
   }
   lanes::dots<Real>(&u, 0, 1, V, 0, own, u_.size(), Real(1), G.data(), 1);
+  for (const Factor& factor : apart)
+    own_columns([&](Index a, Index column) { G[to_size(a)] += factor.along_u * factor.of(column, rows_V_); });
   lanes::dots<Real>(Q, 0, own, K, 0, l, K_.rows(), request.root, P.data(), l);
   lanes::dots<Real>(Q, own, l, K, 0, own, K_.rows(), request.root, P.data(), l);
   for (Index q = 0; q < shared; ++q)
@@ -200,6 +211,9 @@ void TiledGradient<Real>::add_sample(const Request& request, Index i, Real weigh
     own_columns([&](Index a, Index column) { out[a] = request.dx + begin + column * rows; });
   };
   lanes::sums<Real>({gV.data(), 0, 1}, 1, own, V, u_.size(), Real(1), lanes::Rows<Real>{chunk.p.data(), 0}, true);
+  for (std::size_t j = 0; j < apart.size(); ++j)
+    own_columns(
+        [&](Index a, Index column) { chunk.gV_of_factors[j] += gV[to_size(a)] * apart[j].of(column, rows_V_); });
   derivatives_of_own(request.begin.V, rows_V_);
   lanes::sums<Real>({gV.data(), 1, 0}, own, 1, &u, rows_V_, request.scale.V, out, add);
   for (Index a = 0; a < own; ++a) chunk.V += gV[to_size(a)] * gV[to_size(a)];
@@ -261,6 +275,7 @@ auto TiledGradient<Real>::run(const Request& request, std::span<const Index> sam
     Chunk& chunk = chunks_[to_size(item)];
     chunk.p.setZero();
     chunk.gV.setZero();
+    chunk.gV_of_factors.fill(Real(0));
     std::fill(chunk.gA.begin(), chunk.gA.end(), Real(0));
     chunk.dK.setZero();
     chunk.dQ.setZero();
@@ -276,6 +291,7 @@ auto TiledGradient<Real>::run(const Request& request, std::span<const Index> sam
     const Chunk& chunk = chunks_[to_size(item)];
     total.p += chunk.p;
     total.gV += chunk.gV;
+    for (std::size_t j = 0; j < most_terms; ++j) total.gV_of_factors[j] += chunk.gV_of_factors[j];
     for (std::size_t pair = 0; pair < total.gA.size(); ++pair) total.gA[pair] += chunk.gA[pair];
     total.dK += chunk.dK;
     total.dQ += chunk.dQ;
@@ -291,6 +307,7 @@ auto TiledGradient<Real>::run(const Request& request, std::span<const Index> sam
             .V = total.V + total.gV.squaredNorm(),
             .K = squares_K,
             .Q = squares_Q};
+  for (std::size_t j = 0; j < factors_.size(); ++j) sums.p += total.gV_of_factors[j] * factors_[j].u;
   const auto squares = [&](Index begin, const Real& scale) -> Real {
     Real sum = 0;
     if (!(scale > 0)) return sum;

@@ -2,6 +2,7 @@
 #include <gradflow/flows/weights.hpp>
 #include <gradflow/model/model.hpp>
 
+#include <array>
 #include <memory>
 #include <solvers/system.hpp>
 #include <solvers/workers.hpp>
@@ -55,6 +56,8 @@ class TiledGradient {
   const WordLayout& layout() const { return layout_; }
 
  private:
+  static constexpr std::size_t most_terms = 16;  // of a stage: those of every explicit method here
+
   /// What a thread works in: the columns of one sample.
   struct Tile {
     Matrix<Real> V, K, Q;  // [padded rows, most own words of a sample]
@@ -64,16 +67,27 @@ class TiledGradient {
   };
   /// What a run of samples adds to the shared words.
   struct Chunk {
-    Vector<Real> p, gV;    // [padded rows], [shared]
-    std::vector<Real> gA;  // [pairs of shared words]
-    Matrix<Real> dK, dQ;   // [padded rows, shared]
-    Real V;                // squares
+    Vector<Real> p, gV;                          // [padded rows], [shared]
+    std::array<Real, most_terms> gV_of_factors;  // sums of gV g_j
+    std::vector<Real> gA;                        // [pairs of shared words]
+    Matrix<Real> dK, dQ;                         // [padded rows, shared]
+    Real V;                                      // squares
     lanes::Squares<Real> K, Q;
+  };
+
+  /// One of the stage's terms of W_V, an outer product: c u_j, and where g_j stands, one entry a column.
+  struct Factor {
+    Vector<Real> u;   // [rows_V]
+    Real along_u;     // its product with the stage's u
+    const Real* row;  // of the first column
+
+    const Real& of(Index column, Index rows) const { return row[column * rows]; }
   };
 
   Sums run(const Request& request, std::span<const Index> samples, bool batch) const;
   void find_factors(const Request& request) const;
   const Real* form_V(const Request& request, Index column, Real* out) const;
+  const Real* start_V(const Request& request, Index column, Real* out) const;
   void form_shared(const Request& request, Index word) const;
   void score_shared(const Request& request, Index word) const;
   void add_sample(const Request& request, Index sample, Real weight, bool add, Tile& tile, Chunk& chunk) const;
@@ -91,14 +105,9 @@ class TiledGradient {
   mutable Vector<Real> u_, G_;      // u padded; values of the shared words
   mutable std::vector<Real> A_, gA_mirrored_;
   std::vector<const Real*> partner_K_, partner_Q_;  // columns of the partners
-  /// The stage's terms of W_V, each of which is an outer product: c u_j, and where g_j stands, one entry a column.
-  struct Factor {
-    Vector<Real> u;   // [rows_V]; empty where the term has to be read whole
-    const Real* row;  // of the first column
-  };
-  mutable std::vector<Factor> factors_;
-  mutable std::vector<Tile> tiles_;    // one a thread
-  mutable std::vector<Chunk> chunks_;  // as many whatever the threads
+  mutable std::vector<Factor> factors_;             // of W_V: all the stage's terms, or none
+  mutable std::vector<Tile> tiles_;                 // one a thread
+  mutable std::vector<Chunk> chunks_;               // as many whatever the threads
 };
 
 }  // namespace gradflow

@@ -94,12 +94,12 @@ TEST(StageTest, DerivativeIsEquation4WrittenPlainly) {
   });
 }
 
-/// x and three derivatives, at it and beyond, for the terms of a stage.
+/// x and four derivatives, at it and beyond, for the terms of a stage. One `at_rest` has no factors to be found.
 struct Terms {
-  explicit Terms(const OwnedFlow<double>& flow) : x(tests::away_from_start(*flow)) {
-    for (unsigned seed = 6; seed < 9; ++seed)
+  explicit Terms(const OwnedFlow<double>& flow, bool at_rest = false) : x(tests::away_from_start(*flow)) {
+    for (unsigned seed = 6; seed < 10; ++seed)
       derivatives.push_back(flow.derivative(tests::away_from_start(*flow, 0.2, seed)));
-    derivatives.emplace_back(x.size(), 0.0);  // a flow at rest
+    if (at_rest) derivatives.back().assign(x.size(), 0.0);
     for (const auto& dx : derivatives) k.push_back(dx.data());
   }
   solvers::StagePoint<double> at(bool unmixed) const {
@@ -113,19 +113,20 @@ struct Terms {
 
 TEST(StageTest, IsTheDerivativeAtTheSumTimesItsScale) {
   for_each_flow([](const OwnedFlow<double>& flow) {
-    const Terms terms(flow);
-    std::vector<double> sum = terms.x;
-    for (std::size_t j = 0; j < terms.k.size(); ++j)
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += terms.c[j] * terms.k[j][i];
-    std::vector<double> expected = flow.derivative(sum);
-    for (double& component : expected) component *= 2.5;
-    for (const bool unmixed : {false, true}) {
-      std::vector<double> y(sum.size(), -1), dx(sum.size(), -1), scratch(sum.size(), -1), again(sum.size(), -1);
-      flow->stage(terms.at(unmixed), y, true, dx);
-      expect_near(y, sum, 8 * epsilon);
-      expect_near(dx, expected, 10 * rounding);  // points that differ by rounding, through the softmax
-      flow->stage(terms.at(unmixed), scratch, false, again);
-      EXPECT_EQ(again, dx);
+    for (const bool at_rest : {false, true}) {
+      const Terms terms(flow, at_rest);
+      std::vector<double> sum = terms.x;
+      for (std::size_t j = 0; j < terms.k.size(); ++j)
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += terms.c[j] * terms.k[j][i];
+      std::vector<double> expected = flow.derivative(sum);
+      for (double& component : expected) component *= 2.5;
+      for (const bool unmixed : {false, true})
+        for (const bool keep : {false, true}) {
+          std::vector<double> y(sum.size(), -1), dx(sum.size(), -1);
+          flow->stage(terms.at(unmixed), y, keep, dx);
+          if (keep) expect_near(y, sum, 8 * epsilon);
+          expect_near(dx, expected, 10 * rounding);  // points that differ by rounding, through the softmax
+        }
     }
   });
 }
@@ -151,17 +152,20 @@ TEST(StageThreads, GiveTheBitsOfOne) {
       const OwnedFlow<double> flow(
           task.data, draw_start(StartLaw::gaussian, 37, 5, task.data.words, {0.3, 0.4, 0.5, 0.6}, 4), {}, full);
       const Terms terms(flow);
-      std::vector<double> y(terms.x.size()), dx(terms.x.size()), y_of_one, dx_of_one;
+      std::vector<double> y(terms.x.size()), dx = y, scratch = y, dx_apart = y, y_of_one, dx_of_one, dx_apart_of_one;
       for (const int threads : {1, 2, 3, 5}) {
         flow.flow->use(std::make_shared<solvers::Workers>(threads));
         for (int round = 0; round < 5; ++round) {
           flow->stage(terms.at(true), y, true, dx);
+          flow->stage(terms.at(true), scratch, false, dx_apart);
           if (threads == 1) {
             y_of_one = y;
             dx_of_one = dx;
+            dx_apart_of_one = dx_apart;
           }
           ASSERT_EQ(y, y_of_one) << threads << " threads";
           ASSERT_EQ(dx, dx_of_one) << threads << " threads";
+          ASSERT_EQ(dx_apart, dx_apart_of_one) << threads << " threads";
         }
       }
     }
